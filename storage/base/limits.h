@@ -1,0 +1,84 @@
+/* limits.h: every bound the server has, so that "how much can a client make us hold?" has one
+ * answer. Units last in the name. */
+#ifndef STORAGE_BASE_LIMITS_H
+#define STORAGE_BASE_LIMITS_H
+
+#include <assert.h>
+
+enum {
+	/* One session. */
+	SESSION_LINE_MAX_BYTES = 64 * 1024,            /* a command without its literals' bytes */
+	SESSION_LITERAL_MAX_BYTES = 64 * 1024,         /* a literal that is an argument, not a message */
+	SESSION_COMMAND_MAX_BYTES = 256 * 1024,        /* a command with its argument literals */
+	SESSION_COMMAND_ARENA_MAX_BYTES = 2 * 1024 * 1024, /* what parsing and running it may take */
+	SESSION_PIPELINE_MAX_COMMANDS = 16,
+	SESSION_BAD_COMMANDS_MAX = 20,                 /* in a row; then BYE */
+	SESSION_OUTPUT_HIGH_BYTES = 256 * 1024,        /* above: producers pause, commands are not run */
+	SESSION_OUTPUT_LOW_BYTES = 64 * 1024,
+	SESSION_AUTH_IDLE_MAX_SECONDS = 60,            /* before login */
+	SESSION_IDLE_MAX_SECONDS = 31 * 60,            /* after login (RFC 3501 5.4: at least 30 min) */
+	SESSION_WRITE_STALL_MAX_SECONDS = 300,         /* a client that reads nothing */
+	SESSION_LITERAL_STALL_MAX_SECONDS = 300,       /* a client that stops in the middle of one */
+	SESSION_OP_DEADLINE_SECONDS = 30,
+
+	/* Connections. */
+	CONNECTIONS_MAX = 20000,
+	CONNECTIONS_PER_ADDRESS_MAX = 15000,           /* default; loopback tests open 10,000 */
+
+	/* Grammar. */
+	SEARCH_NESTING_MAX_LEVELS = 50,
+	SEARCH_KEYS_MAX = 2000,
+	FETCH_ITEMS_MAX = 200,
+	UID_SET_MAX_RANGES = 20000,
+	FLAGS_PER_COMMAND_MAX = 1100,
+	KEYWORD_MAX_BYTES = 250,
+	ID_FIELDS_MAX = 30,
+
+	/* Mailboxes. */
+	MAILBOX_NAME_MAX_BYTES = 1000,
+	MAILBOX_LEVELS_MAX = 100,
+	MAILBOXES_PER_ACCOUNT_MAX = 100000,
+	SUBSCRIPTIONS_PER_ACCOUNT_MAX = 100000,
+	MAILBOX_KEYWORDS_MAX = 1024,
+	VANISHED_MAX_ROWS = 10000,
+
+	/* Messages. */
+	MESSAGE_MAX_BYTES = 64 * 1024 * 1024,
+	MESSAGE_INLINE_MAX_BYTES = 64 * 1024,          /* larger bodies go ahead in chunks */
+	MESSAGE_CHUNK_BYTES = 128 * 1024,
+	UPLOAD_WINDOW_CHUNKS = 8,
+	SHAPE_INLINE_MAX_BYTES = 4 * 1024,
+	SHAPE_MAX_BYTES = 256 * 1024,
+	MIME_NESTING_MAX_LEVELS = 100,
+	MIME_PARTS_MAX = 10000,
+	HEADER_MAX_BYTES = 1024 * 1024,
+
+	/* Ops and the log. */
+	OP_MESSAGES_MAX = 10000,
+	COPY_MESSAGES_MAX = 1000,                      /* SAVELIMIT (RFC 9738) */
+	LOG_ENTRY_MAX_BYTES = 192 * 1024,
+	BATCH_OPS_MAX = 512,
+	INBOX_MAX_MESSAGES = 65536,
+	PARTITION_WAITING_MAX_OPS = 32768,
+	PENDING_MAX_BYTES = 64 * 1024 * 1024,
+	FLUSH_BYTES = 8 * 1024 * 1024,
+	FLUSH_MILLISECONDS = 1000,
+	LOG_UNFLUSHED_MAX_BYTES = 256 * 1024 * 1024,
+	LOG_UNFLUSHED_MAX_ENTRIES = 200000,
+	LOG_UNFLUSHED_MAX_SECONDS = 300,
+	RING_MAX_CHANGES = 1024,
+	READ_FRAME_MAX_BYTES = 128 * 1024,
+	READ_CREDIT_FRAMES = 4,
+	DEDUP_KEEP_SECONDS = 24 * 3600,
+	BODY_COLLECT_SECONDS = 3600,
+
+	/* LMTP. */
+	LMTP_LINE_MAX_BYTES = 4096,
+	LMTP_RECIPIENTS_MAX = 1000,
+};
+static_assert(SESSION_LINE_MAX_BYTES < SESSION_COMMAND_ARENA_MAX_BYTES, "a line fits its arena");
+static_assert(SESSION_COMMAND_MAX_BYTES < SESSION_COMMAND_ARENA_MAX_BYTES, "so does a command");
+static_assert(MESSAGE_INLINE_MAX_BYTES + SHAPE_INLINE_MAX_BYTES < LOG_ENTRY_MAX_BYTES, "fits");
+static_assert(MESSAGE_CHUNK_BYTES + 1024 < LOG_ENTRY_MAX_BYTES, "a chunk fits an entry");
+
+#endif
