@@ -52,6 +52,10 @@ enum {
 	MIME_NESTING_MAX_LEVELS = 100,
 	MIME_PARTS_MAX = 10000,
 	HEADER_MAX_BYTES = 1024 * 1024,
+	MIME_FIELD_MAX_BYTES = 256 * 1024,             /* of one header field; the rest of it is ignored */
+	MIME_BOUNDARY_MAX_BYTES = 80,                  /* RFC 2046: 70; the rest of it is ignored */
+	MIME_PARAMS_MAX = 100,                         /* of one Content-Type or -Disposition */
+	THREAD_IDS_MAX = 100,                          /* of one References or In-Reply-To */
 
 	/* Ops and the log. */
 	OP_MESSAGES_MAX = 10000,
