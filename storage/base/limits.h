@@ -25,6 +25,20 @@ enum {
 	CONNECTIONS_MAX = 20000,
 	CONNECTIONS_PER_ADDRESS_MAX = 15000,           /* default; loopback tests open 10,000 */
 
+	CONN_READ_BYTES = 64 * 1024,                   /* one read(2); shared by a loop's connections */
+	CONN_INPUT_MAX_BYTES = 320 * 1024,             /* default of what a handler leaves unread */
+	CONN_WIRE_SLICE_BYTES = 128 * 1024,            /* encrypted or compressed at a time */
+	CONN_PUMP_MAX_BYTES = 256 * 1024,              /* inflated per connection and turn */
+	CONN_LINGER_SECONDS = 2,                       /* reads on after our close, so no RST eats it */
+	CONN_LINGER_MAX_BYTES = 1024 * 1024,
+	CONN_DEFLATE_IDLE_SECONDS = 10,                /* then an idle compressor is thrown away */
+	TLS_HANDSHAKE_MAX_SECONDS = 30,
+	LISTEN_BACKLOG = 4096,
+	ACCEPT_BATCH_MAX = 64,                         /* per listener and turn */
+	ACCEPT_PAUSE_MILLISECONDS = 100,               /* when there are no descriptors left */
+	LOG_VALUE_MAX_BYTES = 512,
+	LOG_LINE_MAX_BYTES = 8 * 1024,
+
 	/* Grammar. */
 	SEARCH_NESTING_MAX_LEVELS = 50,
 	SEARCH_KEYS_MAX = 2000,
@@ -82,6 +96,7 @@ enum {
 };
 static_assert(SESSION_LINE_MAX_BYTES < SESSION_COMMAND_ARENA_MAX_BYTES, "a line fits its arena");
 static_assert(SESSION_COMMAND_MAX_BYTES < SESSION_COMMAND_ARENA_MAX_BYTES, "so does a command");
+static_assert(SESSION_COMMAND_MAX_BYTES < CONN_INPUT_MAX_BYTES, "a command fits its connection");
 static_assert(MESSAGE_INLINE_MAX_BYTES + SHAPE_INLINE_MAX_BYTES < LOG_ENTRY_MAX_BYTES, "fits");
 static_assert(MESSAGE_CHUNK_BYTES + 1024 < LOG_ENTRY_MAX_BYTES, "a chunk fits an entry");
 
