@@ -33,6 +33,10 @@ void uidset_copy(struct uidset *to, const struct uidset *from);
 void uidset_union(struct uidset *s, const struct uidset *other);
 void uidset_intersect(struct uidset *s, const struct uidset *other);
 void uidset_subtract(struct uidset *s, const struct uidset *other);
+/* Put a range at the end without looking; then uidset_normalise() before anything else. For many
+ * ranges in no order. */
+void uidset_append_raw(struct uidset *s, uint32_t lo, uint32_t hi);
+void uidset_normalise(struct uidset *s);                         /* sorts and merges */
 bool uidset_has(const struct uidset *s, uint32_t uid);           /* logarithmic */
 bool uidset_eq(const struct uidset *a, const struct uidset *b);
 uint64_t uidset_size(const struct uidset *s);                    /* how many UIDs */
