@@ -91,9 +91,37 @@ enum {
 	DEDUP_KEEP_SECONDS = 24 * 3600,
 	BODY_COLLECT_SECONDS = 3600,
 
+	/* Configuration. */
+	CONFIG_FILE_MAX_BYTES = 1024 * 1024,
+	CONFIG_ERRORS_MAX = 20,                        /* told at once */
+	CONFIG_LIST_MAX = 64,                          /* listeners of a service, certificates */
+
+	/* Accounts and authentication. */
+	ACCOUNT_NAME_MAX_BYTES = 255,
+	PASSWORD_MAX_BYTES = 1024,
+	AUTH_LINE_MAX_BYTES = 12288,                   /* a response of AUTHENTICATE (RFC 4422 4) */
+	AUTH_MECHANISM_MAX_BYTES = 20,                 /* RFC 4422 3.1 */
+	AUTH_STEPS_MAX = 8,                            /* responses in one exchange */
+	AUTH_WAITING_MAX = 8192,                       /* steps that wait for the pool */
+	SCRAM_ITERATIONS_MIN = 4096,                   /* RFC 7677 4 */
+	SCRAM_ITERATIONS_MAX = 1000000,
+	THROTTLE_ENTRIES = 16384,
+	THROTTLE_PAIR_FREE = 3,                        /* failures that cost nothing */
+	THROTTLE_ADDRESS_FREE = 20,
+	THROTTLE_KNOWN_MAX_MILLISECONDS = 2000,
+	THROTTLE_HALF_SECONDS = 120,
+
+	/* Admin. */
+	ADMIN_BODY_MAX_BYTES = 16 * 1024,
+	ADMIN_CONNECTIONS_MAX = 64,
+	ADMIN_IDLE_MAX_SECONDS = 30,
+
 	/* LMTP. */
 	LMTP_LINE_MAX_BYTES = 4096,
 	LMTP_RECIPIENTS_MAX = 1000,
+	LMTP_IDLE_MAX_SECONDS = 300,                   /* RFC 5321 4.5.3.2.7 */
+	LMTP_BAD_COMMANDS_MAX = 20,                    /* in a row; then 421 */
+	LMTP_CHUNK_STALL_SECONDS = 30,                 /* a partition that takes nothing: 451 */
 };
 static_assert(SESSION_LINE_MAX_BYTES < SESSION_COMMAND_ARENA_MAX_BYTES, "a line fits its arena");
 static_assert(SESSION_COMMAND_MAX_BYTES < SESSION_COMMAND_ARENA_MAX_BYTES, "so does a command");
