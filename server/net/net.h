@@ -11,7 +11,7 @@
 struct net;
 
 /* `loops` is copied and stays valid for net's life. Attaches each loop. On 0 *ret owns it:
- * net_free() after the loops have ended and before they are destroyed. Thread: main. */
+ * net_free() after the loops are destroyed. Thread: main. */
 int net_create(struct loop *const *loops, size_t count, struct net **ret);
 void net_free(struct net **n);
 

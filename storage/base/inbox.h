@@ -1,5 +1,5 @@
 /* inbox.h: how threads meet. A bounded queue with many producers and one consumer that takes
- * everything at once, in order; and a pool of worker threads behind one such queue.
+ * everything at once, in order. (Many consumers of one queue: workpool.h.)
  *
  * Messages are intrusive: whoever sends puts a struct message into what it sends, so a send
  * allocates nothing. From the send on the message belongs to the inbox, from deliver() on to the
@@ -63,6 +63,7 @@ void inbox_force_one(struct inbox *b, struct message *m);
 /* Take places first and fill them later: false when there are not `n`. A producer that gathers
  * a list for the end of its turn reserves a place per message and never meets a full inbox. */
 bool inbox_reserve(struct inbox *b, size_t n);
+void inbox_reserve_forced(struct inbox *b, size_t n);             /* as inbox_force() */
 void inbox_put_reserved(struct inbox *b, struct message_list *l); /* empties *l */
 
 /* The consumer. Thread: one. */
@@ -83,28 +84,5 @@ void inbox_drop(struct inbox *b);
 
 /* How many are waiting, about. Thread: any. */
 size_t inbox_length(const struct inbox *b);
-
-/* ---- a pool of workers: long reads, SASL steps ---- */
-
-struct workpool;
-
-struct job {
-	struct job *next;
-	/* On one of the pool's threads, `worker` = 0 .. threads - 1. May free the job. */
-	void (*run)(struct job *j, unsigned worker);
-	/* Instead of run() for what still waits when the pool is closed; NULL: nothing to free. */
-	void (*drop)(struct job *j);
-};
-
-/* Starts `threads` threads that take jobs first in first out; at most `capacity` may wait.
- * `name`: of the threads, at most 12 characters. On 0 *ret owns them: workpool_close(). */
-int workpool_open(const char *name, unsigned threads, size_t capacity, struct workpool **ret);
-/* 0, or ERR_BUSY: full, or being closed; the caller keeps the job. Thread: any. */
-int workpool_offer(struct workpool *p, struct job *j);
-/* Waiting jobs, about. Thread: any. */
-size_t workpool_length(struct workpool *p);
-/* Ends the threads after their present jobs, drops what waits. Accepts NULL, leaves NULL.
- * Thread: the one that opened it. */
-void workpool_close(struct workpool **p);
 
 #endif

@@ -63,9 +63,9 @@ unsigned loop_index(const struct loop *l);
 bool loop_is_mine(const struct loop *l); /* does the caller run on it? Thread: any. */
 void loop_assert_mine(const struct loop *l);
 struct uv_loop_s *loop_uv(struct loop *l);
-/* CLOCK_BOOTTIME in ms and CLOCK_REALTIME in us as of this turn's poll. */
-uint64_t loop_now_ms(const struct loop *l);
-uint64_t loop_real_us(const struct loop *l);
+/* CLOCK_BOOTTIME in ms and CLOCK_REALTIME in us as of the first call after this turn's poll. */
+uint64_t loop_now_ms(struct loop *l);
+uint64_t loop_real_us(struct loop *l);
 
 void loop_set_slot(struct loop *l, enum loop_slot slot, void *p);
 void *loop_slot(const struct loop *l, enum loop_slot slot);
