@@ -34,7 +34,7 @@ struct counter *metrics_counter(struct metrics *m, const char *name, const char 
 				const char *help);
 struct gauge *metrics_gauge(struct metrics *m, const char *name, const char *labels,
 			    const char *help);
-/* Of durations: recorded in nanoseconds, shown in seconds, buckets from 10 us to 60 s. */
+/* Of durations: recorded in nanoseconds, shown in seconds, buckets from 10 us to 50 s. */
 struct histogram *metrics_histogram(struct metrics *m, const char *name, const char *labels,
 				    const char *help);
 
