@@ -53,9 +53,8 @@ struct header_filter {
 	const struct section *what;
 	struct buf *out;
 	struct buf name; /* the start of a line, until its field name is known */
-	uint8_t state;   /* private */
+	int state;       /* private */
 	bool keep;       /* the field at hand is wanted */
-	bool bare_lf;    /* the last line ended without CR */
 };
 
 /* `what` and `out` must outlive the filter. */
