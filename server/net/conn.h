@@ -76,7 +76,8 @@ struct loop *conn_loop(const struct conn *c);
 
 /* ---- input ---- */
 
-/* Valid until conn_consume() or the return from the callback, whichever is first. */
+/* The bytes stay where they are, also consumed ones, until the callback (or whatever the loop
+ * called) returns. May be asked for at any time, not only in on_input(). */
 struct span conn_input(const struct conn *c);
 void conn_consume(struct conn *c, size_t n);
 /* Default CONN_INPUT_MAX_BYTES. Set it as low as the state allows. */

@@ -20,8 +20,9 @@ struct listener_options {
 	const struct conn_handler *handler; /* stays valid */
 	void *data;                         /* conn_data() at on_open() */
 	struct tls *tls;                    /* not NULL: TLS from the first byte */
-	const char *refusal; /* what a client over the limit is told before it is closed, with its
-			      * CRLF: "* BYE [UNAVAILABLE] ..."; not sent on a TLS port */
+	const char
+		*refusal; /* what a client over the limit is told before it is closed, with its
+			   * CRLF: "* BYE [UNAVAILABLE] ..."; not sent on a TLS port; stays valid */
 };
 
 /* Bind and listen, on all loops of `net`. 0; ERR_EXISTS: the port is taken; ERR_DENIED: not allowed
@@ -33,7 +34,7 @@ uint16_t listener_port(const struct listener *l);
 void listener_start(struct listener *l);
 /* Accept no more, close the ports. Connections stay. Thread: any; it happens soon. */
 void listener_stop(struct listener *l);
-/* After the loops have ended. Accepts NULL, leaves NULL. */
+/* After the loops are destroyed. Accepts NULL, leaves NULL. */
 void listener_free(struct listener **l);
 
 #endif

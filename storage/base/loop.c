@@ -28,7 +28,7 @@
 enum {
 	LOOP_MAGIC = 0x6c6f6f70,
 	LOOP_HOOKS_MAX = 8, /* per phase */
-	LOOP_STOPS_MAX = 16,
+	LOOP_STOPS_MAX = 32,
 	ALARM_SLOTS = 256,
 	ALARM_TICK_SHIFT = 10, /* 1,024 ms */
 };
