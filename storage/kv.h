@@ -18,8 +18,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum kv_family { KV_SMALL, KV_MESSAGE, KV_FLAGS, KV_BODY, KV_FAMILIES };
-enum { KV_LOG = KV_SMALL }; /* the one family of log/ */
+enum kv_family {
+	KV_SMALL,
+	KV_MESSAGE,
+	KV_FLAGS,
+	KV_BODY,
+	KV_FAMILIES,
+	KV_LOG = KV_SMALL, /* the one family of log/ */
+};
 
 struct kv;
 struct kv_snapshot;
@@ -64,6 +70,7 @@ struct kv_ops {
 /* The head of every back end's own struct. */
 struct kv {
 	const struct kv_ops *ops;
+	bool is_log; /* which of the two it is, for fault points */
 };
 struct kv_batch {
 	struct kv *kv;

@@ -46,7 +46,8 @@ struct log_write {
 	struct message message; /* the log's */
 	partition_id partition;
 
-	/* Who wants to know: `done` runs where `home` is consumed, with its receiver. */
+	/* Who wants to know: `done` runs where `home` is consumed, with its receiver; home NULL: on
+	 * the log writer's thread, with NULL. */
 	struct inbox *home;
 	void (*done)(struct log_write *w, void *receiver);
 
@@ -83,9 +84,10 @@ int log_start(struct log *l);
 /* Thread: any, before log_start() or for a partition that has no write under way. */
 void log_bounds(const struct log *l, partition_id p, struct log_bounds *ret);
 
-/* Every entry with a seq >= from, ascending, as stored; the callback takes over the reference if it
- * wants it (and sets *e to NULL). Its negative answer ends the reading and is returned.
- * ERR_CORRUPT: a gap, or a row that is none. Thread: any. */
+/* Every entry from `from` on (0: from the first that is there), ascending, as stored; the callback
+ * takes over the reference if it wants it (and sets *e to NULL). Its negative answer ends the
+ * reading and is returned. ERR_NOT_FOUND: `from` was truncated, nothing was called. ERR_CORRUPT: a
+ * gap, or a row that is none. Thread: any. */
 int log_read(struct log *l, partition_id p, log_seq from,
 	     int (*fn)(void *data, struct log_entry **e), void *data);
 
@@ -99,7 +101,7 @@ void log_submit(struct log *l, struct log_write *w);
 /* The disk is full: nothing more is made durable for now. Owners refuse new ops. Thread: any. */
 bool log_is_full(const struct log *l);
 /* The disk failed; the node must stop. OK or ERR_IO. Thread: any. */
-int log_error(const struct log *l);
+int log_failed(const struct log *l);
 
 /* For /metrics. Thread: any. Buckets of fsync latency: below 2^i * 16 us; the last: the rest. */
 enum { LOG_LATENCY_BUCKETS = 20 };

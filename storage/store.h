@@ -45,6 +45,10 @@ struct stored_mailbox {
 	Tm__MailboxRow *row;
 	Tm__CountersRow *counters;
 };
+struct stored_tombstone {
+	struct span name; /* of a mailbox that is gone; with a NUL behind it */
+	uint32_t uidvalidity;
+};
 struct stored_account {
 	Tm__AccountRow *row;
 	Tm__UsageRow *usage;
@@ -52,6 +56,8 @@ struct stored_account {
 	size_t mailbox_count;
 	struct span *subscriptions; /* names, each with a NUL behind it; by byte order */
 	size_t subscription_count;
+	struct stored_tombstone *tombstones; /* by name, byte order */
+	size_t tombstone_count;
 };
 /* Everything of an account but its messages and keywords, in arena memory. ERR_NOT_FOUND. */
 int store_account(struct store_snapshot *s, partition_id p, struct span name, struct arena *a,

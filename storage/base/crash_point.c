@@ -16,11 +16,24 @@
 
 /* In the order in which a change passes them. */
 const char *const crash_point_names[] = {
+	"log.before-write",
+	"log.synced",
+	"log.marked",
+	"flush.before-write",
+	"flush.written",
+	"flush.persisted",
 	"test.crash", /* the unit test's own */
 	NULL,
 };
 
 const char *const fault_point_names[] = {
+	"log.write",
+	"log.read",
+	"state.write",
+	"state.read",
+	"state.flush",
+	"marks.write",
+	"marks.sync",
 	"test.fault",
 	NULL,
 };
