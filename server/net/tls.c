@@ -133,11 +133,11 @@ static int no_passphrase(char *at, int bytes, int writing, void *data)
 
 static int explain(struct buf *why, const char *what, const char *file)
 {
-	unsigned long e = ERR_peek_last_error();
-	const char *reason = e == 0 ? NULL : ERR_reason_error_string(e);
+	unsigned long first = ERR_peek_error();
+	unsigned long last = ERR_peek_last_error();
+	const char *reason = ERR_SYSTEM_ERROR(first) ? strerrordesc_np(ERR_GET_REASON(first))
+						     : ERR_reason_error_string(last);
 
-	if (ERR_GET_LIB(e) == ERR_LIB_SYS || ERR_SYSTEM_ERROR(e))
-		reason = strerrordesc_np(ERR_GET_REASON(e));
 	buf_printf(why, "%s %s: %s", what, file, reason == NULL ? "not usable" : reason);
 	ERR_clear_error();
 	return ERR_BAD_INPUT;

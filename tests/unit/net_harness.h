@@ -544,13 +544,4 @@ static void client_close(struct client *c)
 	buf_free(&c->got);
 }
 
-/* Bytes that compress about 2:1 and never repeat as a whole. */
-static void noise(char *at, size_t bytes, uint64_t seed)
-{
-	for (size_t i = 0; i < bytes; i++) {
-		seed = seed * 6364136223846793005u + 1442695040888963407u;
-		at[i] = (char)('0' + ((seed >> 33) & 15));
-	}
-}
-
 #endif
