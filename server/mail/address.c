@@ -65,6 +65,10 @@ static struct span taken(struct parser *p)
 static enum rfc822_found local_part(struct parser *p, struct mail_address *a)
 {
 	buf_reset(&p->text);
+	while (rfc822_at(&p->in, '.')) { /* ".joe@example.org" exists */
+		p->in.at++;
+		buf_putc(&p->text, '.');
+	}
 	enum rfc822_found f = rfc822_at(&p->in, '"') ? rfc822_quoted(&p->in, &p->text)
 						     : rfc822_dot_atom(&p->in, &p->text);
 	if (f != RFC822_BAD)
@@ -111,8 +115,10 @@ static enum rfc822_found angle_address(struct parser *p, struct mail_address *a)
 	enum rfc822_found f = rfc822_skip(&p->in);
 	if (f == RFC822_MORE && *p->in.at == '@') {
 		f = route(p, a);
-		if (f == RFC822_BAD)
+		if (f == RFC822_BAD) {
 			a->route = span_str("INVALID_ROUTE");
+			f = rfc822_skip(&p->in); /* an address may still follow */
+		}
 	}
 	if (f == RFC822_MORE && *p->in.at == '>') { /* "<>" */
 		p->in.at++;
@@ -148,16 +154,35 @@ static bool name_address(struct parser *p, struct mail_address *a, enum rfc822_f
 	return true;
 }
 
-/* local-part "@" domain, and the comment behind it as the name */
+/* Words without an address, "Joe Doe": a name. A single word may be a local name, "joe". False if
+ * there is more to it, then nothing was taken. */
+static bool only_name(struct parser *p, struct mail_address *a, enum rfc822_found *f)
+{
+	const char *start = p->in.at;
+	bool quoted = *start == '"';
+
+	buf_reset(&p->text);
+	*f = rfc822_phrase(&p->in, &p->text);
+	bool words =
+		quoted || (p->text.bytes != 0 && memchr(p->text.at, ' ', p->text.bytes) != NULL);
+	if (*f == RFC822_BAD || !words || (quoted && rfc822_at(&p->in, '@'))) {
+		p->in.at = start;
+		return false;
+	}
+	a->name = taken(p);
+	return true;
+}
+
+/* [local-part] ["@" domain], and the comment behind it as the name */
 static enum rfc822_found plain_address(struct parser *p, struct mail_address *a)
 {
+	enum rfc822_found f = RFC822_MORE;
+
 	buf_reset(&p->comment);
-	enum rfc822_found f = local_part(p, a);
-	if (f == RFC822_MORE && *p->in.at == '@') {
-		enum rfc822_found d = domain(p, a);
-		if (d != RFC822_MORE)
-			f = d;
-	}
+	if (*p->in.at != '@')
+		f = local_part(p, a);
+	if (f == RFC822_MORE && *p->in.at == '@')
+		f = domain(p, a);
 	if (p->comment.bytes != 0 && p->comment.bytes <= p->room)
 		a->name = arena_copy(p->arena, buf_span(&p->comment));
 	return f;
@@ -168,7 +193,7 @@ static enum rfc822_found mailbox(struct parser *p)
 	struct mail_address a = { .name = { NULL, 0 } };
 	enum rfc822_found f = RFC822_BAD;
 
-	if (!name_address(p, &a, &f))
+	if (!name_address(p, &a, &f) && !only_name(p, &a, &f))
 		f = plain_address(p, &a);
 	if (a.mailbox.at == NULL)
 		a.mailbox = span_str("MISSING_MAILBOX");

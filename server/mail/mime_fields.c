@@ -1,11 +1,10 @@
 #include "server/mail/mime_fields.h"
 
+#include "server/mail/mime_params.h"
 #include "server/mail/rfc822.h"
 #include "storage/base/limits.h"
 
 #include <xxhash.h>
-
-enum { STRING_OVERHEAD_BYTES = 5 }; /* the length of a string, at most */
 
 static bool is_wsp(char c)
 {
@@ -15,16 +14,16 @@ static bool is_wsp(char c)
 /* Keep text in the shape; what does not fit is cut off. */
 static struct span keep(struct mime_fields *f, struct span s)
 {
-	if (f->room < STRING_OVERHEAD_BYTES)
+	if (f->room < SHAPE_STRING_OVERHEAD_BYTES)
 		return (struct span){ NULL, 0 };
-	f->room -= STRING_OVERHEAD_BYTES;
+	f->room -= SHAPE_STRING_OVERHEAD_BYTES;
 	if (s.bytes > f->room)
 		s.bytes = f->room;
 	f->room -= s.bytes;
 	return arena_copy(f->arena, s);
 }
 
-/* Unfold into f->scratch: a line break and the white space behind it become one space; white space
+/* Unfold into f->scratch: a line break and the white space around it become one space; white space
  * at the ends goes; NUL, which IMAP cannot say, becomes 0x80. */
 static struct span unfold(struct mime_fields *f, struct span raw)
 {
@@ -37,6 +36,8 @@ static struct span unfold(struct mime_fields *f, struct span raw)
 		if (c == '\n') {
 			while (i + 1 < raw.bytes && is_wsp(raw.at[i + 1]))
 				i++;
+			while (b->bytes != 0 && is_wsp(b->at[b->bytes - 1]))
+				b->bytes--;
 			buf_putc(b, ' ');
 		} else if (c != '\r' || i + 1 == raw.bytes || raw.at[i + 1] != '\n') {
 			buf_putc(b, c == '\0' ? (char)0x80 : c);
@@ -61,64 +62,9 @@ static void address_field(struct mime_fields *f, struct span raw, struct address
 	f->room -= address_parse(f->arena, unfold(f, raw), f->room, list);
 }
 
-/* The name of a parameter; then the cursor is behind "=". False if there is none at the cursor,
- * which is at a ";" or at something unintelligible. */
-static bool param_name(struct rfc822 *r, struct buf *name)
-{
-	buf_reset(name);
-	if (*r->at != ';')
-		return false;
-	r->at++;
-	if (rfc822_skip(r) != RFC822_MORE || rfc822_token(r, name) != RFC822_MORE ||
-	    name->bytes == 0 || *r->at != '=')
-		return false;
-	r->at++;
-	return true;
-}
-
-/* False if the value is an unclosed string, which is then not kept. */
-static bool param_value(struct rfc822 *r, struct buf *value)
-{
-	buf_reset(value);
-	if (rfc822_skip(r) != RFC822_MORE)
-		return true; /* an empty value */
-	if (*r->at == '"')
-		return rfc822_quoted(r, value) != RFC822_BAD;
-
-	/* More than a token: RFC 2047 words ("=?utf-8?...?=") and names with unquoted specials
-	 * are common. Up to white space or ";". */
-	while (r->at < r->end && strchr("; \t\r\n", *r->at) == NULL)
-		buf_putc(value, *r->at++);
-	return rfc822_skip(r) != RFC822_BAD;
-}
-
 static void params_field(struct mime_fields *f, struct rfc822 *r, struct shape_params *ret)
 {
-	struct shape_param list[MIME_PARAMS_MAX];
-	struct buf name = { 0 };
-	struct buf value = { 0 };
-	size_t count = 0;
-
-	while (r->at < r->end && count < MIME_PARAMS_MAX) {
-		if (!param_name(r, &name) || !param_value(r, &value)) {
-			while (r->at < r->end && *r->at != ';') /* on to the next */
-				r->at++;
-			continue;
-		}
-		size_t bytes = name.bytes + value.bytes + 2 * (size_t)STRING_OVERHEAD_BYTES;
-		if (bytes > f->room)
-			break;
-		list[count].name = keep(f, buf_span(&name));
-		list[count].value = keep(f, buf_span(&value));
-		count++;
-	}
-	buf_free(&name);
-	buf_free(&value);
-	if (count == 0)
-		return;
-	ret->at = arena_alloc(f->arena, count * sizeof(*ret->at));
-	memcpy(ret->at, list, count * sizeof(*ret->at));
-	ret->count = count;
+	f->room -= mime_params_parse(f->arena, r, f->room, ret);
 }
 
 /* type "/" subtype *(";" parameter) */
@@ -194,7 +140,7 @@ static void language_field(struct mime_fields *f, struct span raw)
 	while (found == RFC822_MORE && count < MIME_PARAMS_MAX) {
 		buf_reset(&tag);
 		found = rfc822_atom(&r, &tag);
-		if (found == RFC822_BAD || tag.bytes + STRING_OVERHEAD_BYTES > f->room)
+		if (found == RFC822_BAD || tag.bytes + SHAPE_STRING_OVERHEAD_BYTES > f->room)
 			break;
 		list[count++] = keep(f, buf_span(&tag));
 		if (found != RFC822_MORE || *r.at != ',')
@@ -221,11 +167,10 @@ static uint64_t id_hash(struct buf *scratch, const char *at, const char *end)
 }
 
 /* All "<...>" of a field. A Message-ID without brackets, as some programs write it, is one id. */
-static void ids_field(struct mime_fields *f, struct span raw, size_t max, struct shape_hashes *ret)
+static void ids_field(struct mime_fields *f, struct span s, size_t max, struct shape_hashes *ret)
 {
 	uint64_t list[THREAD_IDS_MAX];
 	struct buf id = { 0 };
-	struct span s = unfold(f, raw);
 	const char *end = s.at + s.bytes;
 	size_t count = 0;
 
@@ -269,14 +214,24 @@ static void content_field(struct mime_fields *f, struct span name, struct span r
 		text_field(f, raw, &p->location);
 }
 
+/* Of these fields the last one counts, as in Dovecot; so they are held until the header ends. */
+static void latest_field(struct mime_fields *f, enum mime_latest which, struct span raw)
+{
+	struct span s = unfold(f, raw);
+
+	buf_reset(&f->latest[which]);
+	buf_put_span(&f->latest[which], s);
+	f->has_latest |= 1U << which;
+}
+
 static void envelope_field(struct mime_fields *f, struct span name, struct span raw)
 {
 	struct shape_envelope *e = f->part->envelope;
 
 	if (span_is(name, "date"))
-		text_field(f, raw, &e->date);
+		latest_field(f, MIME_DATE, raw);
 	else if (span_is(name, "subject"))
-		text_field(f, raw, &e->subject);
+		latest_field(f, MIME_SUBJECT, raw);
 	else if (span_is(name, "from"))
 		address_field(f, raw, &e->from);
 	else if (span_is(name, "sender"))
@@ -290,19 +245,45 @@ static void envelope_field(struct mime_fields *f, struct span name, struct span 
 	else if (span_is(name, "bcc"))
 		address_field(f, raw, &e->bcc);
 	else if (span_is(name, "in-reply-to"))
-		text_field(f, raw, &e->in_reply_to);
+		latest_field(f, MIME_IN_REPLY_TO, raw);
 	else if (span_is(name, "message-id"))
-		text_field(f, raw, &e->message_id);
+		latest_field(f, MIME_MESSAGE_ID, raw);
+	else if (span_is(name, "references") && f->part->parent == NULL)
+		ids_field(f, unfold(f, raw), THREAD_IDS_MAX, &f->shape->references);
 }
 
-static void thread_field(struct mime_fields *f, struct span name, struct span raw)
+void mime_header_begin(struct mime_fields *f, struct shape_part *part, size_t room)
 {
-	if (span_is(name, "message-id"))
-		ids_field(f, raw, 1, &f->shape->message_id);
-	else if (span_is(name, "in-reply-to"))
-		ids_field(f, raw, THREAD_IDS_MAX, &f->shape->in_reply_to);
-	else if (span_is(name, "references"))
-		ids_field(f, raw, THREAD_IDS_MAX, &f->shape->references);
+	f->part = part;
+	f->room = room;
+	f->has_latest = 0;
+}
+
+void mime_header_end(struct mime_fields *f)
+{
+	struct shape_envelope *e = f->part->envelope;
+	struct shape *s = f->shape;
+
+	if (e == NULL)
+		return;
+	struct span *const to[] = { [MIME_DATE] = &e->date,
+				    [MIME_SUBJECT] = &e->subject,
+				    [MIME_IN_REPLY_TO] = &e->in_reply_to,
+				    [MIME_MESSAGE_ID] = &e->message_id };
+	for (unsigned i = 0; i < MIME_LATEST_COUNT; i++)
+		if ((f->has_latest & 1U << i) != 0)
+			*to[i] = keep(f, buf_span(&f->latest[i]));
+	if (f->part->parent != NULL)
+		return;
+	ids_field(f, e->message_id, 1, &s->message_id);
+	ids_field(f, e->in_reply_to, THREAD_IDS_MAX, &s->in_reply_to);
+}
+
+void mime_fields_free(struct mime_fields *f)
+{
+	buf_free(&f->scratch);
+	for (unsigned i = 0; i < MIME_LATEST_COUNT; i++)
+		buf_free(&f->latest[i]);
 }
 
 void mime_field(struct mime_fields *f, struct span raw)
@@ -319,42 +300,21 @@ void mime_field(struct mime_fields *f, struct span raw)
 		content_field(f, span_of(name.at + 8, name.bytes - 8), value);
 	else if (f->part->envelope != NULL)
 		envelope_field(f, name, value);
-	if (f->part->parent == NULL)
-		thread_field(f, name, value);
-}
-
-static size_t boundary_put(char *text, size_t used, struct span more)
-{
-	size_t n = MIME_BOUNDARY_MAX_BYTES - used;
-
-	if (n > more.bytes)
-		n = more.bytes;
-	memcpy(text + used, more.at, n);
-	return used + n;
 }
 
 size_t mime_boundary(const struct shape_params *params, char *text)
 {
-	struct span whole = shape_param(params, "boundary");
-	size_t used = 0;
+	struct span b = shape_param(params, "boundary");
 
-	if (whole.at != NULL)
-		used = boundary_put(text, 0, whole);
-	for (char name[] = "boundary*0"; whole.at == NULL && name[9] <= '9'; name[9]++) {
-		struct span piece = shape_param(params, name);
-		if (piece.at == NULL)
-			break;
-		used = boundary_put(text, used, piece);
-	}
-	while (used != 0 && is_wsp(text[used - 1])) /* RFC 2046, 5.1.1: does not end with one */
-		used--;
-	return used;
+	if (b.bytes > MIME_BOUNDARY_MAX_BYTES)
+		b.bytes = MIME_BOUNDARY_MAX_BYTES;
+	if (b.bytes != 0)
+		memcpy(text, b.at, b.bytes);
+	return b.bytes;
 }
 
 enum shape_kind mime_kind(const struct shape_part *p)
 {
-	char boundary[MIME_BOUNDARY_MAX_BYTES];
-
 	if (p->type.at == NULL) {
 		bool digest = p->parent != NULL && p->parent->kind == SHAPE_MULTIPART &&
 			      span_is(shape_subtype(p->parent), "digest");
@@ -365,7 +325,6 @@ enum shape_kind mime_kind(const struct shape_part *p)
 	if (span_is(p->type, "message") &&
 	    (span_is(shape_subtype(p), "rfc822") || span_is(shape_subtype(p), "global")))
 		return SHAPE_MESSAGE;
-	if (span_is(p->type, "multipart") && mime_boundary(&p->params, boundary) != 0)
-		return SHAPE_MULTIPART;
-	return SHAPE_LEAF;
+	return span_is(p->type, "multipart") && p->subtype.at != NULL ? SHAPE_MULTIPART
+								      : SHAPE_LEAF;
 }

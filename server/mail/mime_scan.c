@@ -9,7 +9,7 @@
  *     line begins with wins, so that "b" and "b-1" can live in one message;
  *   - any enclosing boundary closes what is open inside of it, also in the middle of a header;
  *   - the line break before a boundary belongs to the boundary (RFC 2046, 5.1.1);
- *   - a multipart without a boundary parameter is a leaf, a missing final boundary is the end.
+ *   - a multipart without a boundary parameter has no parts, a missing final boundary is the end.
  *
  * Invariants:
  *   M1  `part` is the innermost open part; all its ancestors are open, all others closed.
@@ -99,9 +99,9 @@ static void part_open(struct mime_scan *s, struct shape_part *parent, struct sha
 
 	assert(s->room >= PART_OVERHEAD_BYTES);
 	s->room -= PART_OVERHEAD_BYTES;
-	s->fields.part = p;
-	s->fields.room = s->room / 2; /* one header takes half of what is left at most */
-	s->room -= s->fields.room;
+	size_t half = s->room / 2; /* one header takes half of what is left at most */
+	s->room -= half;
+	mime_header_begin(&s->fields, p, half);
 
 	s->parts++;
 	s->part = p;
@@ -115,6 +115,7 @@ static void header_end(struct mime_scan *s, uint64_t end, uint64_t lines)
 {
 	struct shape_part *p = s->part;
 
+	mime_header_end(&s->fields);
 	s->room += s->fields.room;
 	s->fields.room = 0;
 	p->header_bytes = end - p->header_at;
@@ -139,10 +140,11 @@ static void body_begin(struct mime_scan *s)
 	s->in_header = false;
 	s->newline = 0;
 	if (p->kind == SHAPE_MULTIPART) {
-		struct boundary *b = &s->boundaries[s->boundary_count++];
+		struct boundary *b = &s->boundaries[s->boundary_count];
 
 		b->part = p;
 		b->bytes = mime_boundary(&p->params, b->text);
+		s->boundary_count += b->bytes != 0; /* without one it has no parts */
 	} else if (p->kind == SHAPE_MESSAGE) {
 		part_open(s, p, NULL, s->at, s->lines);
 	}
@@ -179,6 +181,20 @@ static struct shape_part *close_up_to(struct mime_scan *s, const struct shape_pa
 	return closed;
 }
 
+static bool is_blank(const char *at, const char *end)
+{
+	while (at < end && strchr("\r\n \t", *at) != NULL)
+		at++;
+	return at == end;
+}
+
+/* Nothing but "--" and blanks stand behind the boundary. */
+static bool is_exact(const char *rest, const char *end)
+{
+	return is_blank(rest, end) ||
+	       (end - rest >= 2 && memcmp(rest, "--", 2) == 0 && is_blank(rest + 2, end));
+}
+
 /* The boundary with which the line begins, NULL if it is none. */
 static struct boundary *boundary_find(struct mime_scan *s, struct span line)
 {
@@ -187,8 +203,6 @@ static struct boundary *boundary_find(struct mime_scan *s, struct span line)
 	if (line.bytes < 2 || line.at[0] != '-' || line.at[1] != '-' || !may_add_part(s))
 		return NULL;
 	line = span_of(line.at + 2, line.bytes - 2);
-	while (line.bytes != 0 && strchr("\r\n \t", line.at[line.bytes - 1]) != NULL)
-		line.bytes--;
 	for (size_t i = s->boundary_count; i-- > 0;) {
 		struct boundary *b = &s->boundaries[i];
 
@@ -196,9 +210,8 @@ static struct boundary *boundary_find(struct mime_scan *s, struct span line)
 		    (best != NULL && best->bytes >= b->bytes))
 			continue;
 		best = b;
-		if (line.bytes == b->bytes ||
-		    (line.bytes == b->bytes + 2 && memcmp(line.at + b->bytes, "--", 2) == 0))
-			break; /* exact: "b--" ends "b" rather than being a boundary "b--" */
+		if (is_exact(line.at + b->bytes, line.at + line.bytes))
+			break; /* "b--" ends "b" rather than being a boundary "b--" of another */
 	}
 	return best;
 }
@@ -318,7 +331,7 @@ void mime_scan_free(struct mime_scan **s)
 	if (*s == NULL)
 		return;
 	buf_free(&(*s)->line);
-	buf_free(&(*s)->fields.scratch);
+	mime_fields_free(&(*s)->fields);
 	free(*s);
 	*s = NULL;
 }
