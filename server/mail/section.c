@@ -161,20 +161,13 @@ void header_filter_feed(struct header_filter *f, struct span bytes)
 	}
 }
 
-/* The header may end without a blank line, even in the middle of a line: the client gets both. */
+/* A header without a blank line stays without one, as RFC 3501 says. */
 void header_filter_finish(struct header_filter *f)
 {
-	if (f->state == AT_END) {
+	if (f->state == AT_END)
 		buf_put_span(f->out, buf_span(&f->name));
-	} else {
-		bool open = f->state != AT_LINE;
-
-		if (f->state == IN_NAME)
-			name_end(f, false);
-		if (open && f->keep)
-			buf_puts(f->out, "\r\n");
-		buf_puts(f->out, "\r\n");
-	}
+	else if (f->state == IN_NAME)
+		name_end(f, false);
 	buf_free(&f->name);
 }
 

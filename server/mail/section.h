@@ -46,7 +46,7 @@ static inline bool section_is_filtered(const struct section *what)
 }
 
 /* Copies the fields of a header that a section asks for, byte for byte and folded as they are, in
- * the header's order, and ends with a blank line. Fed in arbitrary slices of the range. Lines
+ * the header's order, and the blank line behind them. Fed in arbitrary slices of the range. Lines
  * without a colon belong to no field and are only in HEADER.FIELDS.NOT. Holds no more than a
  * field name's length of bytes back. */
 struct header_filter {
@@ -60,7 +60,7 @@ struct header_filter {
 /* `what` and `out` must outlive the filter. */
 void header_filter_init(struct header_filter *f, const struct section *what, struct buf *out);
 void header_filter_feed(struct header_filter *f, struct span bytes);
-/* Writes what is held back and the blank line, and frees what the filter holds. */
+/* Writes what is held back, the blank line above all, and frees what the filter holds. */
 void header_filter_finish(struct header_filter *f);
 
 /* All three at once. */
