@@ -140,7 +140,7 @@ struct args_status {
 enum list_select {
 	LIST_SELECT_SUBSCRIBED = 1 << 0,
 	LIST_SELECT_REMOTE = 1 << 1,
-	LIST_SELECT_RECURSIVEMATCH = 1 << 2, /* never without SUBSCRIBED or SPECIAL-USE */
+	LIST_SELECT_RECURSIVEMATCH = 1 << 2, /* never without SUBSCRIBED */
 	LIST_SELECT_SPECIAL_USE = 1 << 3,
 };
 enum list_return {

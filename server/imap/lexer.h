@@ -46,7 +46,7 @@ bool is_astring_char(unsigned char ch); /* ATOM-CHAR and "]" */
 enum parse lex_peek(struct cursor *c, char *ret);
 /* Exactly this byte. */
 enum parse lex_char(struct cursor *c, char want);
-/* One SP; more than one are taken too, as many clients send them. */
+/* One SP; more than one are taken too, as some clients send them. */
 enum parse lex_space(struct cursor *c);
 /* If the next byte is `want`, take it and say so. */
 enum parse lex_if_char(struct cursor *c, char want, bool *ret);
@@ -56,10 +56,11 @@ enum parse lex_end(struct cursor *c);
 /* Any ASTRING-CHARs but "+". */
 enum parse lex_tag(struct cursor *c, struct span *ret);
 enum parse lex_atom(struct cursor *c, struct span *ret);
-/* Letters, digits and ".": the name of a command, an item, an option. */
+/* Letters, digits, "." and "-": the name of a command, an item, an option. */
 enum parse lex_word(struct cursor *c, struct span *ret);
-/* A word that must be this one, without regard to case. */
-enum parse lex_keyword(struct cursor *c, const char *want);
+/* Whether a list in parentheses goes on: at "(" when `first`, else behind an item. Takes "(", the
+ * blanks between items, or ")"; *ret is false if the list has ended. */
+enum parse lex_list_more(struct cursor *c, bool first, bool *ret);
 /* "\" and an atom; the span includes the "\". */
 enum parse lex_flag(struct cursor *c, struct span *ret);
 
@@ -74,7 +75,7 @@ enum parse lex_string(struct cursor *c, struct arena *a, struct span *ret);
 enum parse lex_astring(struct cursor *c, struct arena *a, struct span *ret);
 /* Like an astring, but "%" and "*" may stand in the unquoted form (list-mailbox). */
 enum parse lex_list_mailbox(struct cursor *c, struct arena *a, struct span *ret);
-/* NIL gives {NULL, 0}. */
+/* NIL gives {NULL, 0}; a bare atom is forgiven. */
 enum parse lex_nstring(struct cursor *c, struct arena *a, struct span *ret);
 
 enum parse lex_number(struct cursor *c, uint32_t *ret);    /* 0 .. 2^32-1 */

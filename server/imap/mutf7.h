@@ -6,7 +6,7 @@
 
 /* Append the UTF-8. ERR_BAD_INPUT, and nothing appended, if it is not exactly what
  * mutf7_from_utf8() would write: 8-bit, an unterminated or empty shift, printable ASCII in base64,
- * two shifts in a row, bits left over, a lone surrogate. Control characters pass through. */
+ * two shifts in a row, bits left over, a lone surrogate, a control character outside of base64. */
 int mutf7_to_utf8(struct span mutf7, struct buf *out);
 
 /* Append the modified UTF-7. ERR_BAD_INPUT, and nothing appended, if it is not UTF-8. */

@@ -36,8 +36,8 @@ enum imap_event {
 	IMAP_COMMAND,
 
 	/* A command was malformed and has been skipped to its end; in.command has the tag (and, if
-	 * it got that far, the kind). Say "<tag> BAD <why>", or "* BAD <why>" if the tag is empty.
-	 */
+	 * it got that far, the kind), and no arguments unless a message of it was asked about. Say
+	 * "<tag> BAD <why>", or "* BAD <why>" if the tag is empty. */
 	IMAP_BAD,
 
 	/* The client waits for "+" before it sends an argument of in.bytes_awaited bytes, which is
@@ -57,8 +57,8 @@ enum imap_event {
 	/* The command that was rejected has come to its end: answer it. */
 	IMAP_REJECTED,
 
-	/* The way back to a command cannot be found: answer in.command as for IMAP_BAD if it is not
-	 * NULL, say "* BYE <why>" and close. Comes again if asked again. */
+	/* The way back to a command cannot be found: answer in.command, if it is not NULL, as for
+	 * IMAP_BAD (or as it was rejected), say "* BYE <why>", close. Comes again if asked again. */
 	IMAP_LOST,
 };
 
@@ -71,14 +71,11 @@ struct imap_input {
 	bool message_end;
 };
 
-enum imap_line_end { IMAP_LINE_OPEN, IMAP_LINE_ENDS, IMAP_LINE_LITERAL };
-
-/* Finds the ends of lines and the literals announced there, byte by byte. */
+/* Finds the ends of lines and the literals that are announced there, byte by byte. */
 struct imap_line_scan {
 	uint8_t state;
 	bool waits;     /* {n}, not {n+} */
-	bool nul;       /* the line holds a NUL */
-	uint64_t bytes; /* n; UINT64_MAX if it is more */
+	uint64_t bytes; /* n; UINT64_MAX if it has too many digits */
 };
 
 struct imap_parser {
@@ -89,14 +86,13 @@ struct imap_parser {
 	/* Private. */
 	uint8_t state;
 	struct imap_line_scan scan;
-	size_t scanned;    /* input bytes of this command that were looked at */
+	size_t scanned; /* input bytes of this command that were looked at, or will be literals */
 	size_t line_bytes; /* of them, those outside of literals */
 	size_t tried;      /* `scanned` when the grammar last looked at an incomplete command */
-	uint64_t left;     /* bytes of a message or skipped literal still to come */
+	uint64_t left;     /* bytes of a message or of a skipped literal that are still to come */
 	uint64_t skipped;
 	struct imap_command *command;
-	const char *why;
-	bool rejected;
+	const char *why; /* the command is bad */
 };
 
 void imap_parser_init(struct imap_parser *p);

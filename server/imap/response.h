@@ -42,7 +42,7 @@ void response_ok_number(struct buf *out, const char *code, uint64_t number, cons
 /* "+ text" CRLF; text may be empty ("+ " CRLF). */
 void response_continue(struct buf *out, struct span text);
 
-/* "M" and 32 hex digits, "F" or "T" and decimal: OBJECTID's ids (RFC 8474). */
+/* "M" and 32 hex digits: EMAILID (RFC 8474, IMAP.md section 7). */
 void response_email_id(struct buf *out, guid id);
 
 /* "VANISHED (EARLIER) 1:3" or "VANISHED 1:3" as a whole line, nothing for the empty set. */

@@ -10,7 +10,7 @@
 #include "storage/base/buf.h"
 
 /* The client's many keys come down to these: UNSEEN is NOT FLAG \Seen, NEW is AND(RECENT, NOT FLAG
- * \Seen), FROM "x" is HEADER "From" "x", OR has two children, an AND of none is ALL. */
+ * \Seen), FROM "x" is HEADER "From" "x", OR has two children or more, an AND of none is ALL. */
 enum search_key {
 	SEARCH_AND, /* all children */
 	SEARCH_OR,  /* at least one child */

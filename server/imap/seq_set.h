@@ -17,8 +17,9 @@ struct seq_range {
 	uint32_t lo, hi;
 };
 
-/* Normalised: first the ranges without "*", ascending, disjoint and not adjacent; then those with
- * "*", as they came. So 1:4294967295 is one range, and 5:2,1 is 1:5. */
+/* Normalised: first the ranges without "*", ascending, disjoint and not adjacent; then at most one
+ * with "*", which stands for all of them (2:*,7:* names what 2:* names). So 1:4294967295 is one
+ * range, and 5:2,1 is 1:5. */
 struct seq_set {
 	struct seq_range *at; /* arena */
 	uint32_t count;
@@ -33,9 +34,12 @@ enum parse seq_set_parse(struct cursor *c, struct arena *a, struct seq_set *ret)
 enum parse seq_set_parse_known(struct cursor *c, struct arena *a, struct seq_set *ret);
 
 bool seq_set_has_star(const struct seq_set *s);
+/* How many numbers. Only without "*" and "$" (asserted). */
+uint64_t seq_set_size(const struct seq_set *s);
 
-/* The numbers meant, where `star` is the highest in use (0: there is none, and "*" adds nothing).
- * Numbers above `star` are kept: cut them with what exists. *ret is replaced. Not for "$". */
+/* The numbers meant, where `star` is the highest in use (0: there is none, and "*" adds nothing):
+ * "7:*" is `star` alone if that is below 7. Other numbers above `star` are kept: cut them with what
+ * exists. *ret is replaced. Not for "$" (asserted). */
 void seq_set_resolve(const struct seq_set *s, uint32_t star, struct uidset *ret);
 
 /* A set of given UIDs, in arena memory. */
