@@ -1,4 +1,5 @@
-/* flag_bits.h: the system flags and special uses as bits, the same in memory, in ops, records and rows. */
+/* flag_bits.h: the system flags and special uses as bits, the same in memory, in ops, records and
+ * rows. */
 #ifndef STORAGE_FLAG_BITS_H
 #define STORAGE_FLAG_BITS_H
 

@@ -46,20 +46,14 @@ uint32_t flag_sets_system(const struct flag_sets *t, uint32_t number);
 
 /* ---- the owner's thread ---- */
 
-/* The number of a set, added if it is new. Its keywords must have names in `names`. */
+/* The number of a set, added if it is new. Its keywords must have names in `names`. The same slots
+ * under other names (a slot that was used again) are another set. */
 uint32_t flag_sets_intern(struct flag_sets *t, const struct keywords *names, struct flag_set set);
 /* `set.system` must be system bits and each keyword a named slot, strictly ascending: what a record
  * says is checked with this before it is interned. */
 bool flag_set_valid(const struct keywords *names, struct flag_set set);
-/* `more` messages (negative: fewer) carry the set. pages.c keeps this right. */
-void flag_sets_count(struct flag_sets *t, uint32_t number, int32_t more);
-/* How many messages carry a keyword now. 0: its slot may get another name. */
-uint32_t flag_sets_slot_messages(const struct flag_sets *t, uint32_t slot);
-/* The slot gets another name: its sets of before are never given out again by intern. */
-void flag_sets_retire_slot(struct flag_sets *t, uint32_t slot);
-/* How many numbers there are; how many of them some message carries. */
+/* How many numbers there are. */
 uint32_t flag_sets_numbers(const struct flag_sets *t);
-uint32_t flag_sets_live(const struct flag_sets *t);
 size_t flag_sets_bytes(const struct flag_sets *t);
 
 #endif

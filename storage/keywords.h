@@ -27,7 +27,10 @@ int keywords_find(const struct keywords *k, struct span name);
 /* The name of a slot; `at` is NULL if the slot has none. Valid while the reference is held and the
  * table is not changed. */
 struct span keywords_name(const struct keywords *k, uint32_t slot);
-/* Slots below it may have names. */
+/* A hash of the name as it is spelt; 0 if the slot has none. */
+uint64_t keywords_hash(const struct keywords *k, uint32_t slot);
+/* Slots below it may have names; a slot never loses its name, so all of them do unless slots were
+ * skipped. */
 uint32_t keywords_top(const struct keywords *k);
 /* How many slots have a name. */
 uint32_t keywords_count(const struct keywords *k);

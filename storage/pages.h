@@ -33,11 +33,14 @@
 
 enum { PAGE_ENTRIES = 256, DIR_ENTRIES = 64 };
 
+/* 20 bytes a message. The size, which never changes, is here because records carry it with every
+ * change of flags, and evaluation counts with it. */
 struct page_entry {
 	uint32_t uid;
-	uint32_t set; /* number in the mailbox's flag_sets */
+	uint32_t set;  /* number in the mailbox's flag_sets */
+	uint32_t size; /* octets */
 	uint64_t modseq;
-};
+} __attribute__((packed, aligned(4)));
 
 /* The counters row as plain values. */
 struct mailbox_counters {
@@ -105,21 +108,21 @@ void pages_drop(struct mailbox_pages **p);
 struct mailbox_pages *pages_writable(struct mailbox_pages **p);
 /* Bytes of this state, as if nothing of it were shared. For the memory budget. */
 size_t pages_bytes(const struct mailbox_pages *p);
-/* Checks G1, G2 and, if the counters are set, exists, unseen and deleted: OK or ERR_CORRUPT. Walks
- * everything. */
+/* Checks G1, G2 and the counters exists, unseen and deleted: OK or ERR_CORRUPT. Walks everything.
+ */
 int pages_check(const struct mailbox_pages *p);
 
 /* ---- changes (the owner, after pages_writable()); none of them touches counters ---- */
 
 /* A message above all others: ERR_CORRUPT if it is not. Also the bulk load, from rows ascending. */
-int pages_append(struct mailbox_pages *p, uint32_t uid, uint32_t set, uint64_t modseq);
+int pages_append(struct mailbox_pages *p, uint32_t uid, uint32_t set, uint64_t seq, uint32_t size);
 /* ERR_NOT_FOUND if there is no such message. */
-int pages_set_flags(struct mailbox_pages *p, uint32_t uid, uint32_t set, uint64_t modseq);
+int pages_set_flags(struct mailbox_pages *p, uint32_t uid, uint32_t set, uint64_t seq);
 /* The same for all of `uids`; those that do not exist are counted in the result and left out. */
 uint64_t pages_set_flags_all(struct mailbox_pages *p, const struct uidset *uids, uint32_t set,
-			     uint64_t modseq);
+			     uint64_t seq);
 /* A change that is not one of flags (annotations): the modseq alone. ERR_NOT_FOUND. */
-int pages_touch(struct mailbox_pages *p, uint32_t uid, uint64_t modseq);
+int pages_touch(struct mailbox_pages *p, uint32_t uid, uint64_t seq);
 /* Take messages out. Returns how many of `uids` did not exist. */
 uint64_t pages_remove(struct mailbox_pages *p, const struct uidset *uids);
 /* Name a keyword slot (a record's new_names). ERR_CORRUPT as keywords_set(), or if the slot has
@@ -128,8 +131,8 @@ int pages_set_keyword(struct mailbox_pages *p, uint32_t slot, struct span name);
 /* The number of a set of flags, for append and set_flags. ERR_CORRUPT if a keyword has no name, the
  * slots do not ascend, or a system bit is unknown. */
 int pages_intern(struct mailbox_pages *p, struct flag_set set, uint32_t *ret);
-/* If most sets of flags are not carried any more: number them anew. Costs a walk; call it when
- * idle or after big changes. Numbers from before are invalid afterwards (pins keep theirs). */
+/* If there are far more sets of flags than messages: number them anew. Costs a walk then; call it
+ * when idle. Numbers from before are invalid afterwards (pins keep theirs). */
 void pages_tidy(struct mailbox_pages *p);
 
 /* ---- looking ---- */
@@ -146,8 +149,12 @@ void pages_existing(const struct mailbox_pages *p, const struct uidset *in, stru
 void pages_missing(const struct mailbox_pages *p, const struct uidset *in, struct uidset *ret);
 /* The lowest uid without \Seen, 0: none. Skips pages. */
 uint32_t pages_first_unseen(const struct mailbox_pages *p);
-/* A slot for a new keyword: the first from `from` on that has no name, else the first that no
- * message carries, else -1 (NO [LIMIT]). Thread: the owner's. */
+/* How many slots can be given a new name, counted up to `enough`: those without a name and, only
+ * if these are too few (then it costs a walk), those that no message carries. */
+uint32_t pages_free_slots(const struct mailbox_pages *p, uint32_t enough);
+/* A slot for a new keyword: the first without a name, else the first from `from` on that no message
+ * carries, else the first of all of these, else -1 (NO [LIMIT]). To get several, name each with
+ * pages_set_keyword() and ask with the last one + 1. */
 int pages_free_slot(const struct mailbox_pages *p, uint32_t from);
 
 static inline struct flag_set pages_flags(const struct mailbox_pages *p, const struct page_entry *e)
@@ -181,7 +188,8 @@ struct pages_walk {
 	const struct uidset *uids;
 	uint32_t range;
 	uint64_t since;
-	bool started;
+	bool only_changed;
+	bool inside; /* the range has been reached */
 };
 void pages_walk_start(const struct mailbox_pages *p, const struct uidset *uids,
 		      struct pages_walk *ret);

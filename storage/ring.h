@@ -32,9 +32,10 @@ struct ring; /* opaque */
 struct ring *ring_new(uint64_t floor);
 void ring_free(struct ring **r); /* accepts NULL, leaves NULL */
 
-/* Apply reports, in the order of modseqs; after the pages were changed. */
+/* Apply reports, in the order of modseqs, after the pages were changed (they may already be ahead:
+ * all records of a batch are applied first). */
 void ring_changed(struct ring *r, const struct mailbox_pages *p, const struct uidset *uids,
-		  uint64_t modseq);
+		  uint64_t seq);
 void ring_gone(struct ring *r, const struct uidset *uids);
 
 /* Can it tell everything after `since`? If not, walk the pages. */

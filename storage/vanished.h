@@ -1,7 +1,7 @@
 /* vanished.h: which messages of a mailbox in use are gone since a modseq: the vanished rows in
- * memory (IMAP.md, section 5). Loaded with the pages and kept by apply, at most VANISHED_MAX_ROWS
- * rows and VANISHED_MEMORY_MAX_BYTES; beyond that the oldest are forgotten here (not in the store)
- * and the floor rises, which makes answers longer but never wrong.
+ * memory (IMAP.md, section 5). Loaded with the pages and kept by apply. Of the sets at most
+ * VANISHED_MEMORY_MAX_BYTES are kept; beyond that the oldest sets are forgotten here (not in the
+ * store) and the floor rises, which makes answers longer but never wrong.
  *
  * Thread: the owner's loop (before that: who loads it). */
 #ifndef STORAGE_VANISHED_H
@@ -21,9 +21,13 @@ void vanished_free(struct vanished **v); /* accepts NULL, leaves NULL */
 
 /* A row, in the order of modseqs: on loading, and by apply (MessagesExpunged). ERR_CORRUPT if the
  * encoded set is bad or the modseq does not rise. */
-int vanished_add(struct vanished *v, uint64_t modseq, struct span encoded_uids);
+int vanished_add(struct vanished *v, uint64_t seq, struct span encoded_uids);
 /* The record prunes rows with a modseq <= `to`. */
 void vanished_prune(struct vanished *v, uint64_t to);
+
+/* The modseq of the n-th oldest row, or the newest if there are fewer; *rows: how many a prune up
+ * to it takes away. 0 and none if there are no rows. */
+uint64_t vanished_oldest(const struct vanished *v, uint32_t n, uint32_t *rows);
 
 /* False if `since` is below the floor: nobody can tell exactly any more. */
 bool vanished_reaches(const struct vanished *v, uint64_t since);
