@@ -15,7 +15,6 @@
 #ifndef SERVER_AUTH_AUTH_H
 #define SERVER_AUTH_AUTH_H
 
-#include "replication/router.h"
 #include "server/net/tls.h"
 #include "storage/base/buf.h"
 #include "storage/base/bytes.h"
@@ -27,6 +26,7 @@
 
 struct auth;
 struct auth_attempt;
+struct front;
 struct metrics;
 
 /* Bits, as in server/config/config.h. */
@@ -51,7 +51,8 @@ struct auth_options {
 	struct metrics *metrics; /* may be NULL */
 };
 
-/* On 0 *ret owns it: auth_free(), after all loops ended. Thread: main. */
+/* On 0 *ret owns it: auth_free(), when no loop runs any more and before they are destroyed.
+ * ERR_IO: no threads. Thread: main. */
 int auth_create(const struct auth_options *o, struct auth **ret);
 /* Accepts NULL, leaves NULL. */
 void auth_free(struct auth **a);
@@ -60,8 +61,7 @@ void auth_reload(struct auth *a, const struct auth_options *o);
 
 /* Where the client stands. All valid until the attempt has ended. */
 struct auth_peer {
-	struct loop *loop;
-	struct router *router;
+	struct front *front;          /* of the connection's loop */
 	const char *address;          /* without the port: conn_peer_address() */
 	bool loopback;                /* conn_is_loopback() */
 	const struct tls_stream *tls; /* conn_tls(); NULL: no TLS */
