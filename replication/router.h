@@ -15,6 +15,7 @@
 #include "proto/op.pb-c.h"
 #include "proto/read.pb-c.h"
 #include "replication/change_sink.h"
+#include "replication/job.h"
 #include "storage/base/arena.h"
 #include "storage/base/buf.h"
 #include "storage/base/ids.h"
@@ -24,19 +25,20 @@ struct loop;
 struct router;
 
 /* An op under way. Embedded in its command; the owner fills the first group and must keep all of
- * it, and what `op` points to, alive and unmoved until change_sink.op_done. */
+ * it, and what `op` points to, alive and unmoved until change_sink.op_done. {0} before. */
 struct op_call {
 	/* Filled in by who asks. */
 	Tm__Op op;   /* with client, number, account and what; the router sets partition */
 	void *owner; /* the front client that asked (server/session/front.h) */
 
 	/* The router's. */
-	struct message message; /* its way between loops */
-	struct op_call *next;
-	unsigned home_loop; /* who asked */
-	bool outstanding;
+	struct op_job job;
+	struct router *router;
+	struct op_call *prev, *next; /* of all that are outstanding */
+	uint64_t request;
 	uint64_t deadline_ms; /* boot time */
-	struct buf result;    /* encoded, when it comes from another loop or node; memory is kept */
+	bool outstanding;
+	bool late;
 };
 
 /* A read under way; the same rules. */
@@ -44,13 +46,11 @@ struct read_call {
 	Tm__Read read; /* account, mailbox or name, known, what; the router sets request, partition */
 	void *owner;
 
-	struct message message;
-	struct read_call *next;
-	unsigned home_loop;
-	bool outstanding;
-	bool cancelled;
+	struct read_job job;
+	struct router *router;
+	struct read_call *prev, *next;
 	uint64_t deadline_ms;
-	void *state; /* the owner side's, while it runs */
+	bool outstanding;
 };
 
 void router_op(struct router *r, struct op_call *c);

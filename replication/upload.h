@@ -27,13 +27,11 @@ struct upload *upload_begin(struct router *r, const char *account, uint64_t byte
 /* The next bytes. False: the window is full; they were taken all the same, but do not read the
  * socket on before owner->ready. */
 bool upload_put(struct upload *u, struct span bytes);
-/* All bytes came. owner->stored is called later, once. */
+/* All bytes came. owner->stored is called once; from within this call if nothing is outstanding. */
 void upload_finish(struct upload *u);
 /* Fill guid, size, body or chunks, shape and thread hashes of `m`, allocated from `a` or owned by
  * the upload, which must live until the Append was answered. Only after stored(DONE). */
 void upload_fill(struct upload *u, struct arena *a, Tm__AppendMessage *m);
-/* CHUNKS_MISSING: send all chunks again; owner->stored comes again. False if they are not kept. */
-bool upload_again(struct upload *u);
 /* Forget it; chunks that were stored are collected. Accepts NULL, leaves NULL. Safe at any time. */
 void upload_drop(struct upload **u);
 

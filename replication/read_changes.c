@@ -1,0 +1,215 @@
+#include "replication/read_changes.h"
+
+#include "storage/base/err.h"
+#include "storage/base/limits.h"
+
+static void tell_keywords(const struct mailbox_pages *p, Tm__Changes *c, struct arena *a)
+{
+	uint32_t top = keywords_top(p->keywords);
+
+	c->keywords = arena_alloc(a, (top + 1) * sizeof(*c->keywords));
+	for (uint32_t i = 0; i < top; i++) {
+		struct span name = keywords_name(p->keywords, i);
+
+		if (name.at != NULL)
+			c->keywords[c->n_keywords++] = arena_strdup(a, name);
+	}
+}
+
+static void tell_counters(const struct mailbox_pages *p, const Tm__Known *known, Tm__Changes *c,
+			  struct arena *a)
+{
+	const struct mailbox_counters *n = &p->counters;
+
+	c->highestmodseq = n->highestmodseq;
+	c->uidnext = n->uidnext;
+	c->exists = n->exists;
+	c->recent_from = n->recent_from;
+	c->uidvalidity = p->uidvalidity;
+	c->keywords_version = n->keywords_version;
+	if (n->keywords_version != known->keywords_version || known->seen == 0) {
+		tell_keywords(p, c, a);
+		c->keywords_full = pages_free_slots(p, 1) == 0;
+	}
+	if (known->seen != 0)
+		return;
+	c->unseen = n->unseen;
+	c->first_unseen_uid = n->unseen == 0 ? 0 : pages_first_unseen(p);
+	c->bytes = n->bytes;
+	c->deleted = n->deleted;
+}
+
+static void tell_new(const struct mailbox_pages *p, const Tm__Known *known, Tm__Changes *c,
+		     struct arena *a)
+{
+	struct uidset uids = { 0 };
+
+	if (p->counters.uidnext <= known->uidnext)
+		return;
+	pages_uids(p, known->uidnext, &uids);
+	c->new_uids = uidset_encode_arena(&uids, a);
+	uidset_free(&uids);
+}
+
+static void tell_vanished(const struct changes_source *s, const Tm__Known *known, Tm__Changes *c,
+			  struct arena *a)
+{
+	struct uidset uids = { 0 };
+
+	if (vanished_reaches(s->vanished, known->seen)) {
+		vanished_after(s->vanished, known->seen, s->pages->counters.highestmodseq, &uids);
+		c->vanished = uidset_encode_arena(&uids, a);
+	} else {
+		pages_uids(s->pages, 1, &uids);
+		c->full = true;
+		c->all_uids = uidset_encode_arena(&uids, a);
+	}
+	uidset_free(&uids);
+}
+
+static Tm__ChangedRow *row(struct arena *a, uint32_t uid, uint64_t at_modseq, struct span text)
+{
+	Tm__ChangedRow *r = arena_alloc(a, sizeof(*r));
+
+	tm__changed_row__init(r);
+	r->uid = uid;
+	r->modseq = at_modseq;
+	r->text = (ProtobufCBinaryData){ text.bytes, NULL };
+	memcpy(&r->text.data, &text.at, sizeof(text.at)); /* read only */
+	return r;
+}
+
+static struct span format(const struct mailbox_pages *p, const struct page_entry *e, struct arena *a)
+{
+	struct buf b = { 0 };
+
+	ring_text_put(p, e, &b);
+	struct span text = arena_copy(a, buf_span(&b));
+	buf_free(&b);
+	return text;
+}
+
+static void rows_from_ring(const struct changes_source *s, const Tm__Known *known, Tm__Changes *c,
+			   struct arena *a)
+{
+	size_t count;
+	const struct ring_change *const *changes =
+		ring_after(s->ring, known->seen, known->uidnext, &count);
+
+	c->rows = arena_alloc(a, (count + 1) * sizeof(*c->rows));
+	for (size_t i = 0; i < count; i++) {
+		const struct ring_change *r = changes[i];
+		struct span text = span_of(r->text, r->text_bytes);
+
+		if (r->text_bytes == 0) {
+			const struct page_entry *e = pages_find(s->pages, r->uid);
+
+			if (e == NULL)
+				continue;
+			text = format(s->pages, e, a);
+		}
+		c->rows[c->n_rows++] = row(a, r->uid, r->modseq, text);
+	}
+}
+
+static void rows_from_pages(const struct mailbox_pages *p, const Tm__Known *known, Tm__Changes *c,
+			    struct arena *a)
+{
+	struct pages_cursor cursor;
+	const struct page_entry *e;
+	size_t capacity = 0;
+
+	if (known->uidnext <= 1)
+		return;
+	pages_start(p, &cursor);
+	while ((e = pages_next_changed(&cursor, known->uidnext - 1, known->seen)) != NULL) {
+		if (c->n_rows == capacity) {
+			Tm__ChangedRow **more;
+
+			capacity = capacity == 0 ? 64 : 2 * capacity;
+			more = arena_alloc(a, capacity * sizeof(*more));
+			if (c->n_rows > 0)
+				memcpy(more, c->rows, c->n_rows * sizeof(*more));
+			c->rows = more;
+		}
+		c->rows[c->n_rows++] = row(a, e->uid, e->modseq, format(p, e, a));
+	}
+}
+
+Tm__Changes *read_changes(const struct changes_source *s, const Tm__Known *known, struct arena *a)
+{
+	Tm__Changes *c = arena_alloc(a, sizeof(*c));
+	bool changed = known->seen != 0 && known->seen < s->pages->counters.highestmodseq;
+
+	tm__changes__init(c);
+	tell_counters(s->pages, known, c, a);
+	tell_new(s->pages, known, c, a);
+	if (!changed)
+		return c;
+	tell_vanished(s, known, c, a);
+	if (known->want_rows && ring_reaches(s->ring, known->seen))
+		rows_from_ring(s, known, c, a);
+	else if (known->want_rows)
+		rows_from_pages(s->pages, known, c, a);
+	return c;
+}
+
+/* ---- VANISHED (EARLIER) ---- */
+
+/* The UIDs up to the highest pair that is still true are known to the client as they are. */
+static uint32_t matched_up_to(const struct mailbox_pages *p, const Tm__Vanished *v)
+{
+	struct uidset seqnos = { 0 }, uids = { 0 }, all = { 0 };
+	uint32_t matched = 0;
+
+	if (uidset_decode(span_of(v->match_seqnos.data, v->match_seqnos.len), UID_SET_MAX_RANGES,
+			  &seqnos) == OK &&
+	    uidset_decode(span_of(v->match_uids.data, v->match_uids.len), UID_SET_MAX_RANGES,
+			  &uids) == OK &&
+	    uidset_size(&seqnos) == uidset_size(&uids)) {
+		pages_uids(p, 1, &all);
+		uint64_t n = uidset_size(&seqnos), exists = uidset_size(&all);
+
+		for (uint64_t i = 0; i < n && i < UID_SET_MAX_RANGES; i++) {
+			uint32_t number = uidset_nth(&seqnos, i);
+
+			if (number > exists || uidset_nth(&all, number - 1) != uidset_nth(&uids, i))
+				break;
+			matched = uidset_nth(&uids, i);
+		}
+	}
+	uidset_free(&seqnos);
+	uidset_free(&uids);
+	uidset_free(&all);
+	return matched;
+}
+
+ProtobufCBinaryData read_vanished(const struct changes_source *s, const Tm__Vanished *v,
+				  struct arena *a)
+{
+	struct uidset gone = { 0 }, asked = { 0 };
+	uint32_t uidnext = s->pages->counters.uidnext;
+
+	if (v->uids.len > 0) {
+		if (uidset_decode(span_of(v->uids.data, v->uids.len), UID_SET_MAX_RANGES, &asked) !=
+		    OK)
+			uidset_clear(&asked);
+		uidset_remove_range(&asked, uidnext, UINT32_MAX);
+	} else if (uidnext > 1) {
+		uidset_add_range(&asked, 1, uidnext - 1);
+	}
+	if (vanished_reaches(s->vanished, v->since)) {
+		vanished_after(s->vanished, v->since, s->pages->counters.highestmodseq, &gone);
+		uidset_intersect(&gone, &asked);
+	} else {
+		uint32_t matched = matched_up_to(s->pages, v);
+
+		pages_missing(s->pages, &asked, &gone);
+		if (matched > 0)
+			uidset_remove_range(&gone, 1, matched);
+	}
+	ProtobufCBinaryData out = uidset_encode_arena(&gone, a);
+	uidset_free(&gone);
+	uidset_free(&asked);
+	return out;
+}
