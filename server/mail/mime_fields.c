@@ -171,8 +171,11 @@ static void ids_field(struct mime_fields *f, struct span s, size_t max, struct s
 {
 	uint64_t list[THREAD_IDS_MAX];
 	struct buf id = { 0 };
-	const char *end = s.at + s.bytes;
 	size_t count = 0;
+
+	if (s.bytes == 0 || ret->count != 0)
+		return;
+	const char *end = s.at + s.bytes;
 
 	for (const char *at = s.at; at < end && count < max;) {
 		const char *open = memchr(at, '<', (size_t)(end - at));
@@ -182,10 +185,10 @@ static void ids_field(struct mime_fields *f, struct span s, size_t max, struct s
 		list[count++] = id_hash(&id, open + 1, close);
 		at = close + 1;
 	}
-	if (count == 0 && max == 1 && s.bytes != 0)
+	if (count == 0 && max == 1)
 		list[count++] = id_hash(&id, s.at, end);
 	buf_free(&id);
-	if (count == 0 || ret->count != 0)
+	if (count == 0)
 		return;
 	ret->at = arena_alloc(f->arena, count * sizeof(*list));
 	memcpy(ret->at, list, count * sizeof(*list));

@@ -26,6 +26,8 @@ enum rfc822_found {
 
 static inline struct rfc822 rfc822_of(struct span value, struct buf *comment)
 {
+	if (value.at == NULL)
+		value = span_str("");
 	return (struct rfc822){ value.at, value.at + value.bytes, comment };
 }
 
