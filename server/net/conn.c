@@ -162,7 +162,7 @@ static void conn_poll_init(struct conn *c)
 static void conn_begin_handshake(struct conn *c, struct tls *tls)
 {
 	c->tls = tls_stream_new(tls);
-	conn_set_watchdog(c, TLS_HANDSHAKE_MAX_SECONDS * 1000u);
+	conn_set_watchdog(c, atomic_load(&c->nl->net->handshake_ms));
 	conn_watch(c);
 }
 
@@ -480,7 +480,7 @@ void conn_close(struct conn *c)
 	}
 	c->state = CONN_CLOSING;
 	loop_alarm_clear(c->loop, &c->deadline);
-	conn_set_watchdog(c, CONN_CLOSE_STALL_SECONDS * 1000u);
+	conn_set_watchdog(c, conn_stall_ms(c));
 	conn_flush_later(c);
 }
 

@@ -83,12 +83,16 @@ static void conn_took(struct conn *c, size_t n)
 	net_count(&c->nl->bytes_out, n);
 }
 
+uint64_t conn_stall_ms(const struct conn *c)
+{
+	uint64_t ms = atomic_load_explicit(&c->nl->net->stall_ms, memory_order_relaxed);
+
+	return c->state == CONN_CLOSING ? ms / 10 + 1 : ms;
+}
+
 /* Give back what is empty; watch for a peer that does not read. */
 static void conn_settle(struct conn *c, bool progress)
 {
-	uint64_t patience_ms = c->state == CONN_CLOSING ? CONN_CLOSE_STALL_SECONDS * 1000u
-							: SESSION_WRITE_STALL_MAX_SECONDS * 1000u;
-
 	if (conn_out_left(c) == 0) {
 		c->out_sent = 0;
 		net_buf_give(c->nl, &c->out);
@@ -104,7 +108,7 @@ static void conn_settle(struct conn *c, bool progress)
 	if (!c->blocked && c->state != CONN_CLOSING)
 		conn_set_watchdog(c, 0);
 	else if (progress || !loop_alarm_is_set(&c->watchdog))
-		conn_set_watchdog(c, patience_ms);
+		conn_set_watchdog(c, conn_stall_ms(c));
 }
 
 void conn_send(struct conn *c)

@@ -122,6 +122,8 @@ void conn_flush_phase(struct loop *l, void *data);
 void conn_on_writable(struct conn *c);
 /* Encrypt, compress and send until the kernel takes no more. Calls no handler. */
 void conn_send(struct conn *c);
+/* How long the peer may read nothing. */
+uint64_t conn_stall_ms(const struct conn *c);
 void conn_z_used(struct conn *c); /* its compressor is thrown away after a while without use */
 
 #endif

@@ -1,3 +1,4 @@
+/* net.c: who may come, how many are there, and what the connections of one loop share. */
 #include "server/net/net.h"
 
 #include "server/net/conn_private.h"
@@ -109,6 +110,12 @@ void net_set_limits(struct net *n, uint64_t connections, uint64_t per_address)
 	atomic_store(&n->per_address_max, per_address);
 }
 
+void net_set_patience(struct net *n, uint64_t handshake_ms, uint64_t stall_ms)
+{
+	atomic_store(&n->handshake_ms, handshake_ms);
+	atomic_store(&n->stall_ms, stall_ms);
+}
+
 /* ---- lists and buffers ---- */
 
 void conn_link_put(struct conn_link **list, struct conn_link *link)
@@ -213,6 +220,8 @@ int net_create(struct loop *const *loops, size_t count, struct net **ret)
 	n->count = count;
 	pthread_mutex_init(&n->lock, NULL);
 	net_set_limits(n, CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX);
+	net_set_patience(n, TLS_HANDSHAKE_MAX_SECONDS * 1000u,
+			 SESSION_WRITE_STALL_MAX_SECONDS * 1000u);
 	for (size_t i = 0; i < count; i++)
 		net_loop_init(&nls[i], n, loops[i]);
 	*ret = n;

@@ -22,6 +22,11 @@ struct loop *net_loop(const struct net *n, size_t index); /* thread: any */
  * are there stay. Default: CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX. */
 void net_set_limits(struct net *n, uint64_t connections, uint64_t per_address);
 
+/* How long a handshake may take, and how long a client may read nothing while we have something
+ * for it (a tenth of that when we are closing). Thread: any; for what begins afterwards. Default:
+ * TLS_HANDSHAKE_MAX_SECONDS, SESSION_WRITE_STALL_MAX_SECONDS. */
+void net_set_patience(struct net *n, uint64_t handshake_ms, uint64_t stall_ms);
+
 struct net_figures {
 	uint64_t connections;     /* now */
 	uint64_t tls_connections; /* now */

@@ -67,6 +67,8 @@ struct net {
 	/* Any thread. */
 	_Atomic uint64_t connections_max;
 	_Atomic uint64_t per_address_max;
+	_Atomic uint64_t handshake_ms;
+	_Atomic uint64_t stall_ms;
 	_Atomic uint64_t connections;
 	_Atomic uint64_t tls_connections;
 	_Atomic uint64_t accepted;

@@ -29,7 +29,6 @@ enum {
 	CONN_INPUT_MAX_BYTES = 320 * 1024,             /* default of what a handler leaves unread */
 	CONN_WIRE_SLICE_BYTES = 128 * 1024,            /* encrypted or compressed at a time */
 	CONN_PUMP_MAX_BYTES = 256 * 1024,              /* inflated per connection and turn */
-	CONN_CLOSE_STALL_SECONDS = 30,                 /* closing, and the peer reads nothing */
 	CONN_LINGER_SECONDS = 2,                       /* reads on after our close, so no RST eats it */
 	CONN_LINGER_MAX_BYTES = 1024 * 1024,
 	CONN_DEFLATE_IDLE_SECONDS = 10,                /* then an idle compressor is thrown away */

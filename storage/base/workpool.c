@@ -1,3 +1,5 @@
+/* workpool.c: a mutex and a condition variable are enough here: jobs are long. (Loops, which are
+ * not, meet through inboxes.) */
 #include "storage/base/workpool.h"
 
 #include "storage/base/err.h"

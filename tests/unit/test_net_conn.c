@@ -3,6 +3,7 @@
 #include "tests/unit/net_harness.h"
 
 #include <malloc.h>
+#include <pthread.h>
 #include <sys/resource.h>
 
 static struct server server;
@@ -285,6 +286,150 @@ START_TEST(endless_line)
 }
 END_TEST
 
+/* Who says nothing in a handshake, or takes nothing of what it asked for, is closed. */
+START_TEST(patience_ends)
+{
+	struct client silent = { 0 }, c;
+	struct net_figures f;
+
+	server_start(&server, 1);
+	net_set_patience(server.net, 200, 500);
+	silent.fd = socket_to(listener_port(server.tls_port));
+	client_open(&c, listener_port(server.plain), NULL);
+	client_say(&c, "FLOOD 100000000\r\n");
+	client_expect_end(&silent);
+	server_wait_closed(&server, 1);
+	ck_assert_int_eq(atomic_load(&server.last_end), CONN_END_STALLED);
+	client_close(&c);
+
+	/* Closing: no longer than a tenth of that. */
+	net_set_patience(server.net, 200, 10000);
+	client_open(&c, listener_port(server.plain), NULL);
+	client_say(&c, "ECHO 3000000\r\n");
+	for (int i = 0; i < 100; i++) /* as much as it takes unread */
+		if (client_raw_write(&c, (const char *)server.dir, sizeof(server.dir)) <= 0)
+			break;
+	shutdown(c.fd, SHUT_WR);
+	server_wait_closed(&server, 2);
+	client_close(&c);
+	net_figures(server.net, &f);
+	ck_assert_uint_eq(f.handshake_failures, 1);
+	ck_assert_uint_ge(f.stalled, 1);
+	server_stop(&server);
+}
+END_TEST
+
+/* ---- chaos: everything at once, and the server stops in the middle of it ---- */
+
+enum { CHAOTIC = 8 };
+
+struct chaotic {
+	pthread_t thread;
+	unsigned seed;
+	uint16_t port;
+	uint16_t tls_port;
+	_Atomic bool *stop;
+};
+
+static void chaotic_say(SSL *ssl, int fd, const char *at, size_t bytes)
+{
+	if (ssl != NULL)
+		(void)SSL_write(ssl, at, (int)bytes);
+	else
+		(void)!send(fd, at, bytes, MSG_NOSIGNAL);
+}
+
+static void chaotic_hear(SSL *ssl, int fd)
+{
+	char at[4096];
+
+	if (ssl != NULL)
+		(void)SSL_read(ssl, at, sizeof(at));
+	else
+		(void)!recv(fd, at, sizeof(at), 0);
+}
+
+/* One of the things that clients do; some of them are rude. */
+static void chaotic_step(struct chaotic *x, SSL *ssl, int fd)
+{
+	static const char body[3000] = { 'b' };
+	char line[64];
+	unsigned r = (unsigned)rand_r(&x->seed);
+
+	switch (r % 8) {
+	case 0:
+	case 1:
+	case 2: snprintf(line, sizeof(line), "MOVE %u\r\n", r / 8 % 4); break;
+	case 3: snprintf(line, sizeof(line), "FLOOD %u\r\n", r / 8 % 200000); break;
+	case 4: snprintf(line, sizeof(line), "HOLD 1\r\n"); break;
+	case 5: snprintf(line, sizeof(line), r / 8 % 4 == 0 ? "QUIT\r\n" : "WHO\r\n"); break;
+	case 6: snprintf(line, sizeof(line), "ECHO %zu\r\n", sizeof(body)); break;
+	default: chaotic_hear(ssl, fd); return;
+	}
+	chaotic_say(ssl, fd, line, strlen(line));
+	if (r % 8 == 6)
+		chaotic_say(ssl, fd, body, r / 8 % sizeof(body)); /* mostly not all of it */
+}
+
+static void chaotic_visit(struct chaotic *x, SSL_CTX *ctx)
+{
+	bool tls = rand_r(&x->seed) % 3 == 0;
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_port = htons(tls ? x->tls_port : x->port) };
+	struct timeval patience = { 0, 50000 };
+	struct linger hard = { 1, 0 };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	SSL *ssl = NULL;
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	if (rand_r(&x->seed) % 2 == 0)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0) {
+		if (tls) {
+			ssl = SSL_new(ctx);
+			SSL_set_fd(ssl, fd);
+			(void)SSL_connect(ssl);
+		}
+		for (int i = rand_r(&x->seed) % 40; i > 0 && !atomic_load(x->stop); i--)
+			chaotic_step(x, ssl, fd);
+	}
+	SSL_free(ssl);
+	close(fd);
+}
+
+static void *chaotic_main(void *data)
+{
+	struct chaotic *x = data;
+	SSL_CTX *ctx = client_context(TLS1_3_VERSION);
+
+	while (!atomic_load(x->stop))
+		chaotic_visit(x, ctx);
+	SSL_CTX_free(ctx);
+	return NULL;
+}
+
+START_TEST(chaos)
+{
+	struct chaotic x[CHAOTIC];
+	_Atomic bool stop = false;
+
+	server_start(&server, 4);
+	for (unsigned i = 0; i < CHAOTIC; i++) {
+		x[i] = (struct chaotic){ 0, i + 1, listener_port(server.plain),
+					 listener_port(server.tls_port), &stop };
+		pthread_create(&x[i].thread, NULL, chaotic_main, &x[i]);
+	}
+	usleep(1500000);
+	server_stop(&server); /* checks that every session was ended exactly once */
+	atomic_store(&stop, true);
+	for (unsigned i = 0; i < CHAOTIC; i++)
+		pthread_join(x[i].thread, NULL);
+	ck_assert_uint_gt(atomic_load(&server.open), 20);
+}
+END_TEST
+
 /* ---- limits and listeners ---- */
 
 START_TEST(limits)
@@ -478,6 +623,8 @@ int main(void)
 	tcase_add_test(t, slow_readers_are_bounded);
 	tcase_add_test(t, bombs_are_bounded);
 	tcase_add_test(t, endless_line);
+	tcase_add_test(t, patience_ends);
+	tcase_add_test(t, chaos);
 	tcase_add_test(t, limits);
 	tcase_add_test(t, ports_are_exclusive);
 	tcase_add_test(t, out_of_descriptors);
