@@ -23,7 +23,7 @@ def six(c):
     put(r"\Deleted \Seen", " 4-Feb-1994 12:00:00 +0000", simple_mail(
         subject="fourth", extra="Bcc: eve@e.example\r\n", body="x" * 3000 + "\r\n"))
     put(r"\Draft", " 5-Feb-1994 12:00:00 +0000", simple_mail(subject="fifth", extra="X-Odd: \r\n"))
-    put("", " 6-Feb-1994 23:59:59 -0800", simple_mail(subject="sixth apple"))
+    put("", " 6-Feb-1994 23:59:59 +0000", simple_mail(subject="sixth apple"))
     c.select()
     return c
 
