@@ -414,10 +414,11 @@ class Result:
         return [(r.number, r.items) for r in self.all("FETCH")]
 
     def by_uid(self):
-        """UID -> items; items of one message are joined."""
+        """UID -> items; items of one message are joined, what came without UID is left out."""
         out = {}
         for _, items in self.fetches():
-            out.setdefault(items["UID"], {}).update(items)
+            if "UID" in items:
+                out.setdefault(items["UID"], {}).update(items)
         return out
 
     def search(self):

@@ -114,7 +114,7 @@ class Admin:
         self.checked("DELETE", "/accounts/" + name)
 
     def list(self):
-        return json.loads(self.checked("GET", "/accounts"))
+        return json.loads(self.checked("GET", "/accounts"))["accounts"]
 
     def metrics(self):
         """Prometheus' text format -> {"name{labels}": value}"""

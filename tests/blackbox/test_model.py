@@ -15,13 +15,11 @@ KEYWORDS = ["red", "green", "$blue"]
 
 
 class Model:
-    """uid -> (set of flags, modseq); what every server must hold after the same commands."""
+    """uid -> set of flags: what every server must hold after the same commands."""
 
     def __init__(self):
         self.messages = {}
         self.next = 1
-        self.modseq_of_box = 0
-        self.gone = {}  # uid -> modseq of its expunge, where told
 
     def append(self, flags):
         self.messages[self.next] = set(flags)
@@ -38,12 +36,9 @@ class Model:
                 have.clear()
                 have.update(flags)
 
-    def expunge(self, among=None):
-        dead = [u for u, f in self.messages.items()
-                if r"\Deleted" in f and (among is None or u in among)]
-        for u in dead:
+    def expunge(self):
+        for u in [u for u, f in self.messages.items() if r"\Deleted" in f]:
             del self.messages[u]
-        return dead
 
 
 class Session:
@@ -53,7 +48,6 @@ class Session:
         self.c = c
         self.view = []
         self.heard = {}
-        self.highest = 0
         if qresync:
             c.okay("ENABLE QRESYNC")
         r = c.select("INBOX", "(CONDSTORE)")
@@ -71,7 +65,7 @@ class Session:
                 del self.view[u.number - 1]
             elif u.name == "VANISHED" and not isinstance(u.values[0], list):
                 for uid in parse_set(u.values[0]):
-                    self.view.remove(uid)
+                    self.view.remove(uid if uid in self.view else None)
             elif u.name == "EXISTS":
                 grow = u.number - len(self.view)
                 assert grow >= 0, (u, self.view)
@@ -158,17 +152,16 @@ class Run:
 
     def search(self, s):
         flag = self.rng.choice(KEYWORDS)
+        self.noop(s)
         r = s.c.okay("UID SEARCH KEYWORD %s" % flag)
         s.hear(r)
         want = sorted(u for u, f in self.model.messages.items() if flag in f)
         assert sorted(r.search()) == want
 
     def expunge(self, s):
-        known = set(s.view)
-        r = s.c.okay("EXPUNGE")
-        s.hear(r)
-        # What arrived since the last news was never announced to this session.
-        self.model.expunge(known | set(self.model.messages))
+        self.noop(s)  # so that it knows of everything: see IMAP.md section 6
+        s.hear(s.c.okay("EXPUNGE"))
+        self.model.expunge()
 
     def noop(self, s):
         s.hear(s.c.okay("NOOP"))
