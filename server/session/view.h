@@ -3,14 +3,14 @@
  *
  * Invariants, checked by view_check():
  *   V1  held is a part of uids; uids are below uidnext.
- *   V2  told (T) <= seen (S), and T = S if and only if nothing is held or nothing that is held
- *       vanished above T.
+ *   V2  told (T) <= seen (S), and T = S if nothing is held.
  *   V3  T never falls between two view_reset().
  *
  * Thread: the session's loop. */
 #ifndef SERVER_SESSION_VIEW_H
 #define SERVER_SESSION_VIEW_H
 
+#include "server/imap/seq_set.h"
 #include "storage/base/ids.h"
 #include "storage/base/uidset.h"
 
@@ -24,7 +24,7 @@ struct view {
 	/* Private to view.c. */
 	struct roaring_bitmap_s *uids; /* NULL: nothing */
 	struct uidset held;            /* vanished in the store, not yet told */
-	uint64_t held_from;            /* first modseq that something held may have vanished at */
+	uint64_t held_from;            /* nothing held vanished before this modseq */
 	uint64_t seen;                 /* S */
 	uint32_t uidnext;
 	uint32_t exists; /* of uids, held ones included */
@@ -66,20 +66,10 @@ uint32_t view_highest_uid(const struct view *v); /* 0: empty */
 /* Those of `s` that are in the view. */
 void view_intersect(const struct view *v, struct uidset *s);
 
-/* One range of a parsed sequence set; 0 stands for "*". */
-struct view_range {
-	uint32_t lo, hi; /* in any order */
-};
-
-/* Sequence numbers -> UIDs, as the view is now. ERR_BAD_INPUT if a number is beyond EXISTS (the
- * answer is BAD; RFC 3501, 9: seq-number). *ret is replaced. */
-int view_resolve_seqnos(const struct view *v, const struct view_range *at, size_t count,
-			struct uidset *ret);
-/* UIDs as they were given -> a set; "*" is the highest UID of the view, or uidnext - 1 of the pin,
- * as the caller says in `star` (0, for an empty mailbox: the "*" names nothing). *ret is replaced;
- * UIDs that do not exist stay in it. */
-void view_resolve_uids(const struct view_range *at, size_t count, uint32_t star,
-		       struct uidset *ret);
+/* Sequence numbers -> UIDs, as the view is now. ERR_BAD_INPUT if a number is beyond EXISTS, also
+ * "*" in an empty mailbox (BAD; RFC 9051, 9: seq-number). *ret is replaced. Not for "$". UIDs that
+ * a client gives are resolved by seq_set_resolve(). */
+int view_resolve_seqnos(const struct view *v, const struct seq_set *seqnos, struct uidset *ret);
 
 /* ---- taking over what a read or an op answered ---- */
 
@@ -88,8 +78,8 @@ void view_resolve_uids(const struct view_range *at, size_t count, uint32_t star,
 void view_hold(struct view *v, const struct uidset *vanished);
 /* The full answer: everything in the view that is not in `all` vanished. */
 void view_hold_missing(struct view *v, const struct uidset *all);
-/* New messages (uid >= view_uidnext(), not yet told by then): tell EXISTS when this returns true.
- */
+/* New messages; those below view_uidnext() are left out: they were told, or are gone. True: tell
+ * EXISTS. */
 bool view_add(struct view *v, const struct uidset *new_uids);
 /* S and the mailbox's uidnext rise to those of the answer. Lower values change nothing. */
 void view_advance(struct view *v, modseq seen, uint32_t uidnext);
