@@ -249,7 +249,7 @@ static const char *section_kind_name(enum section_kind kind)
 	case SECTION_TEXT: return "TEXT";
 	case SECTION_MIME: return "MIME";
 	}
-	assert(!"a section of unknown kind");
+	assert(false && "a section of unknown kind");
 	return "";
 }
 

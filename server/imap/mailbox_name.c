@@ -21,7 +21,7 @@ const char *mailbox_name_fault_text(enum mailbox_name_fault f)
 	case MAILBOX_NAME_TOO_LONG: return "Mailbox name is too long";
 	case MAILBOX_NAME_TOO_DEEP: return "Mailbox name has too many levels";
 	}
-	assert(!"a fault of unknown kind");
+	assert(false && "a fault of unknown kind");
 	return "";
 }
 
@@ -35,7 +35,7 @@ static bool is_forbidden(gunichar ch)
 
 static bool has_forbidden(const char *utf8)
 {
-	for (const char *p = utf8; *p != '\0'; p = g_utf8_next_char(p))
+	for (const char *p = utf8; *p != '\0'; p += g_utf8_skip[(unsigned char)*p])
 		if (is_forbidden(g_utf8_get_char(p)))
 			return true;
 	return false;

@@ -138,7 +138,8 @@ int mutf7_from_utf8(struct span utf8, struct buf *out)
 
 	if (utf8.bytes != 0 && !g_utf8_validate(utf8.at, (gssize)utf8.bytes, NULL))
 		return ERR_BAD_INPUT;
-	for (const char *p = utf8.at; p < utf8.at + utf8.bytes; p = g_utf8_next_char(p)) {
+	for (const char *p = utf8.at; p < utf8.at + utf8.bytes;
+	     p += g_utf8_skip[(unsigned char)*p]) {
 		gunichar ch = g_utf8_get_char(p);
 
 		if (is_direct(ch)) {

@@ -375,7 +375,7 @@ enum imap_event imap_parser_next(struct imap_parser *p, struct span in, struct a
 	case SKIPPED: return skip(p, in, ret);
 	case LOST: return lost(p, ret, p->why);
 	}
-	assert(!"a question of the parser was not answered");
+	assert(false && "a question of the parser was not answered");
 	return IMAP_LOST;
 }
 

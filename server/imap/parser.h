@@ -58,7 +58,8 @@ enum imap_event {
 	IMAP_REJECTED,
 
 	/* The way back to a command cannot be found: answer in.command, if it is not NULL, as for
-	 * IMAP_BAD (or as it was rejected), say "* BYE <why>", close. Comes again if asked again. */
+	 * IMAP_BAD (or as it was rejected), say "* BYE <why>", close. Comes again if asked again.
+	 */
 	IMAP_LOST,
 };
 

@@ -91,7 +91,7 @@ static const char *status_name(enum response_status status)
 	case RESPONSE_BYE: return "BYE";
 	case RESPONSE_PREAUTH: return "PREAUTH";
 	}
-	assert(!"a status of unknown kind");
+	assert(false && "a status of unknown kind");
 	return "";
 }
 

@@ -174,7 +174,7 @@ static enum parse argument(struct cursor *c, struct build *b, enum arg arg, stru
 	case ARG_OBJECTID: return objectid_arg(c, n);
 	case ARG_UID_SET: return seq_set_parse(c, b->a, &n->set);
 	}
-	assert(!"an argument of unknown kind");
+	assert(false && "an argument of unknown kind");
 	return PARSE_BAD;
 }
 
@@ -439,7 +439,7 @@ static enum node_form node_form(enum search_key key)
 	case SEARCH_HEADER: return FORM_NAMED;
 	case SEARCH_KEY_COUNT: break;
 	}
-	assert(!"a search key of unknown kind");
+	assert(false && "a search key of unknown kind");
 	return FORM_EMPTY;
 }
 
