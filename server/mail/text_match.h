@@ -20,6 +20,8 @@ int text_needle_new(struct span utf8, struct text_needle **ret);
 /* Accepts NULL, leaves *n == NULL. */
 void text_needle_free(struct text_needle **n);
 
+bool text_needle_is_empty(const struct text_needle *n);
+
 /* Does this UTF-8 text contain the needle? The empty needle is in every text. */
 bool text_needle_in(const struct text_needle *n, struct span utf8);
 
@@ -49,7 +51,8 @@ struct mail_source {
 int mail_search_header(const struct mail_source *m, struct span name, const struct text_needle *n,
 		       bool *ret);
 
-/* BODY: the decoded text parts, and the headers of parts and embedded messages. */
+/* BODY: the decoded text parts, and the headers of parts and embedded messages. The empty needle is
+ * in every body. */
 int mail_search_body(const struct mail_source *m, const struct text_needle *n, bool *ret);
 
 /* TEXT: the message's header (decoded, field names included) or BODY. */
