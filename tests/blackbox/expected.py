@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """expected.py HOST:PORT PASSWORD: writes tests/mail/expected.json from what a server answers.
 
-Made once with Dovecot 2.3; where it is wrong by the RFC, the entry was corrected by hand and
-stands in tests/mail/judged.md with the reason. Tidemark must answer what stands in the file.
+Made once with Dovecot 2.3, and judged mail by mail. Tidemark must answer what stands in the file.
 """
 import hashlib
 import json
