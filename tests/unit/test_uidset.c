@@ -8,7 +8,7 @@
 
 #include <check.h>
 
-enum { UNIVERSE = 90, SETS = 4, STEPS = 30000 };
+enum { UNIVERSE = 90, SETS = 4, STEPS = 5000 };
 
 /* Index i of the universe is uid base + i. */
 struct model {
