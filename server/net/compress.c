@@ -59,6 +59,11 @@ bool compress_pending(const struct compress *z)
 	return !z->in_ended && (z->left.bytes > 0 || z->in_more);
 }
 
+bool compress_has_ended(const struct compress *z)
+{
+	return z->in_ended;
+}
+
 enum compress_step compress_read(struct compress *z, void *at, size_t bytes, size_t *ret)
 {
 	assert(bytes > 0 && bytes <= UINT_MAX && z->left.bytes <= UINT_MAX);

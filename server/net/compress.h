@@ -28,6 +28,9 @@ enum compress_step compress_read(struct compress *z, void *at, size_t bytes, siz
 /* compress_read() may give something without new input. */
 bool compress_pending(const struct compress *z);
 
+/* The peer ended its stream: what else it sends means nothing. */
+bool compress_has_ended(const struct compress *z);
+
 /* Deflate all of `plain` to `out`. `last`: the peer shall be able to read up to here. */
 void compress_write(struct compress *z, struct span plain, bool last, struct buf *out);
 /* Give the compressor's memory back, after a `last`: the next write begins without history, which

@@ -241,7 +241,7 @@ const char *conn_peer_address(const struct conn *c, char text[static CONN_ADDRES
 				 CONN_ADDRESS_BYTES);
 	if ((c->peer.family != AF_INET && c->peer.family != AF_INET6) ||
 	    inet_ntop(c->peer.family, at, text, CONN_ADDRESS_BYTES) == NULL)
-		snprintf(text, CONN_ADDRESS_BYTES, "unknown");
+		(void)snprintf(text, CONN_ADDRESS_BYTES, "unknown");
 	return text;
 }
 
@@ -253,11 +253,11 @@ const char *conn_peer(const struct conn *c, char text[static CONN_ADDRESS_BYTES]
 
 	conn_peer_address(c, address);
 	if (c->peer.family != AF_INET && c->peer.family != AF_INET6)
-		snprintf(text, CONN_ADDRESS_BYTES, "unknown");
+		(void)snprintf(text, CONN_ADDRESS_BYTES, "unknown");
 	else if (strchr(address, ':') != NULL)
-		snprintf(text, CONN_ADDRESS_BYTES, "[%.45s]:%u", address, port);
+		(void)snprintf(text, CONN_ADDRESS_BYTES, "[%.45s]:%u", address, port);
 	else
-		snprintf(text, CONN_ADDRESS_BYTES, "%.45s:%u", address, port);
+		(void)snprintf(text, CONN_ADDRESS_BYTES, "%.45s:%u", address, port);
 	return text;
 }
 
@@ -496,7 +496,7 @@ void conn_finish(struct conn *c)
 		conn_abort(c, CONN_END_CLOSED);
 		return;
 	}
-	conn_set_watchdog(c, CONN_LINGER_SECONDS * 1000u);
+	conn_set_watchdog(c, CONN_LINGER_SECONDS * UINT64_C(1000));
 	conn_watch(c);
 }
 

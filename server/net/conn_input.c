@@ -30,6 +30,8 @@ static void conn_feed_wire(struct conn *c, struct span s)
 
 bool conn_holds_input(const struct conn *c)
 {
+	if (c->z != NULL && compress_has_ended(c->z))
+		return false;
 	return conn_wire_in(c).bytes > 0 || (c->z != NULL && compress_pending(c->z)) ||
 	       (c->tls_up && tls_stream_pending(c->tls));
 }

@@ -31,7 +31,8 @@ static void conn_on_z_idle(struct loop_alarm *a)
 
 void conn_z_used(struct conn *c)
 {
-	loop_alarm_set(c->loop, &c->z_idle, CONN_DEFLATE_IDLE_SECONDS * 1000u, conn_on_z_idle);
+	loop_alarm_set(c->loop, &c->z_idle, CONN_DEFLATE_IDLE_SECONDS * UINT64_C(1000),
+		       conn_on_z_idle);
 }
 
 /* Take a slice of `out` through the stages into wire_out, which is empty (C4). False: it cannot. */

@@ -220,8 +220,8 @@ int net_create(struct loop *const *loops, size_t count, struct net **ret)
 	n->count = count;
 	pthread_mutex_init(&n->lock, NULL);
 	net_set_limits(n, CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX);
-	net_set_patience(n, TLS_HANDSHAKE_MAX_SECONDS * 1000u,
-			 SESSION_WRITE_STALL_MAX_SECONDS * 1000u);
+	net_set_patience(n, TLS_HANDSHAKE_MAX_SECONDS * UINT64_C(1000),
+			 SESSION_WRITE_STALL_MAX_SECONDS * UINT64_C(1000));
 	for (size_t i = 0; i < count; i++)
 		net_loop_init(&nls[i], n, loops[i]);
 	*ret = n;

@@ -104,6 +104,8 @@ static void set_unref(struct tls_set *set)
 	free(set);
 }
 
+/* NOLINTBEGIN(readability-non-const-parameter): the signatures are OpenSSL's */
+
 /* SNI: the first pair whose certificate has the name; else the pair we began with. */
 static int set_choose(SSL *ssl, int *alert, void *arg)
 {
@@ -130,6 +132,8 @@ static int no_passphrase(char *at, int bytes, int writing, void *data)
 	(void)data;
 	return -1; /* a server cannot ask anybody */
 }
+
+/* NOLINTEND(readability-non-const-parameter) */
 
 static int explain(struct buf *why, const char *what, const char *file)
 {
@@ -202,7 +206,7 @@ static int set_build(const struct tls_config *config, struct tls_set **ret, stru
 		abort();
 	atomic_init(&set->refs, 1);
 	set->bio = stream_bio_method();
-	set->contexts = calloc(config->count, sizeof(*set->contexts));
+	set->contexts = calloc(config->count, sizeof(SSL_CTX *));
 	if (set->contexts == NULL)
 		abort();
 	while (rc == OK && set->count < config->count) {

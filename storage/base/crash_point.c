@@ -27,15 +27,8 @@ const char *const crash_point_names[] = {
 };
 
 const char *const fault_point_names[] = {
-	"log.write",
-	"log.read",
-	"state.write",
-	"state.read",
-	"state.flush",
-	"marks.write",
-	"marks.sync",
-	"test.fault",
-	NULL,
+	"log.write",   "log.read",   "state.write", "state.read", "state.flush",
+	"marks.write", "marks.sync", "test.fault",  NULL,
 };
 
 #if TIDEMARK_HOOKS
@@ -77,7 +70,7 @@ static int fault_err(const char *text)
  * nowhere would be a test that passes for nothing. */
 static void wanted_parse(const char *variable, const char *const *names, struct wanted *ret)
 {
-	const char *text = getenv(variable);
+	const char *text = getenv(variable); /* NOLINT(concurrency-mt-unsafe): nobody sets it */
 	char *at;
 
 	if (text == NULL || *text == '\0')
@@ -121,7 +114,7 @@ void crash_point(const char *name)
 	uint64_t nth = point_pass(crash_point_names, name, points.crash_passed, &i);
 
 	if (i == points.crash.index && nth == points.crash.nth) {
-		raise(SIGKILL);
+		(void)raise(SIGKILL);
 		for (;;)
 			pause();
 	}

@@ -165,11 +165,11 @@ static void line_put_field(struct line *l, const struct log_field *f)
 	case LOG_KIND_SPAN: line_put_value(l, f->text); break;
 	case LOG_KIND_HEX: line_put_hex(l, f->text); break;
 	case LOG_KIND_U64:
-		snprintf(digits, sizeof(digits), "%llu", (unsigned long long)f->number);
+		(void)snprintf(digits, sizeof(digits), "%llu", (unsigned long long)f->number);
 		line_puts(l, digits);
 		break;
 	case LOG_KIND_I64:
-		snprintf(digits, sizeof(digits), "%lld", (long long)f->number);
+		(void)snprintf(digits, sizeof(digits), "%lld", (long long)f->number);
 		line_puts(l, digits);
 		break;
 	}
@@ -185,7 +185,7 @@ static void line_put_time(struct line *l)
 	gmtime_r(&seconds, &tm);
 	size_t n = strftime(text, sizeof(text), "ts=%Y-%m-%dT%H:%M:%S", &tm);
 	line_put(l, text, n);
-	snprintf(text, sizeof(text), ".%06uZ", (unsigned)(us % 1000000u));
+	(void)snprintf(text, sizeof(text), ".%06uZ", (unsigned)(us % 1000000u));
 	line_puts(l, text);
 }
 

@@ -584,7 +584,7 @@ static void *loop_main(void *data)
 	struct loop *l = data;
 	char name[16];
 
-	snprintf(name, sizeof(name), "loop-%u", l->index);
+	(void)snprintf(name, sizeof(name), "loop-%u", l->index);
 	pthread_setname_np(pthread_self(), name);
 	loop_run(l);
 	return NULL;

@@ -62,7 +62,7 @@ static void *worker_main(void *data)
 	char name[16];
 	struct job *j;
 
-	snprintf(name, sizeof(name), "%.12s-%u", w->pool->name, w->index % 100);
+	(void)snprintf(name, sizeof(name), "%.12s-%u", w->pool->name, w->index % 100);
 	pthread_setname_np(pthread_self(), name);
 	while ((j = workpool_take(w->pool)) != NULL)
 		j->run(j, w->index);
@@ -98,7 +98,7 @@ int workpool_open(const char *name, unsigned threads, size_t capacity, struct wo
 		abort();
 	p->capacity = capacity;
 	p->workers = workers;
-	snprintf(p->name, sizeof(p->name), "%.12s", name);
+	(void)snprintf(p->name, sizeof(p->name), "%.12s", name);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->some, NULL);
 

@@ -263,6 +263,38 @@ START_TEST(bombs_are_bounded)
 }
 END_TEST
 
+/* A client may end its deflate stream; what it sends behind that is not looked at. */
+START_TEST(ended_stream_is_the_end)
+{
+	static const char junk[2000] = { 'j' };
+	struct client c;
+	char at[256];
+
+	server_start(&server, 1);
+	for (int i = 0; i < 2; i++) {
+		SSL_CTX *ctx = i == 0 ? NULL : client_context(TLS1_3_VERSION);
+
+		client_open(&c, listener_port(i == 0 ? server.plain : server.tls_port), ctx);
+		client_compress(&c);
+		c.out.next_in = (Bytef *)(uintptr_t) "ECHO 5\r\nhello";
+		c.out.avail_in = 13;
+		c.out.next_out = (Bytef *)at;
+		c.out.avail_out = sizeof(at);
+		ck_assert_int_eq(deflate(&c.out, Z_FINISH), Z_STREAM_END);
+		client_raw_write(&c, at, sizeof(at) - c.out.avail_out);
+		client_raw_write(&c, junk, sizeof(junk));
+		client_expect(&c, "hello");
+		client_expect_end(&c);
+		client_close(&c);
+		SSL_CTX_free(ctx);
+	}
+	server_wait_closed(&server, 2);
+	ck_assert_uint_eq(atomic_load(&server.eofs), 2);
+	ck_assert_int_eq(atomic_load(&server.last_end), CONN_END_CLOSED);
+	server_stop(&server);
+}
+END_TEST
+
 START_TEST(endless_line)
 {
 	static char line[CONN_INPUT_MAX_BYTES * 2];
@@ -622,6 +654,7 @@ int main(void)
 	tcase_add_test(t, moves_keep_every_byte);
 	tcase_add_test(t, slow_readers_are_bounded);
 	tcase_add_test(t, bombs_are_bounded);
+	tcase_add_test(t, ended_stream_is_the_end);
 	tcase_add_test(t, endless_line);
 	tcase_add_test(t, patience_ends);
 	tcase_add_test(t, chaos);
