@@ -52,7 +52,7 @@ enum command_kind {
 	CMD_COUNT
 };
 
-/* Flags of STORE and APPEND. \Recent is taken and dropped: no client can change it. */
+/* Flags of STORE and APPEND. \Recent and unknown \Flags are BAD: no client can set them. */
 struct flag_list {
 	unsigned system;       /* enum system_flag */
 	struct span *keywords; /* as written, each once (without regard to case) */

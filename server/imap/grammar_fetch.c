@@ -6,7 +6,7 @@ static enum parse modifier(struct cursor *c, struct args_fetch *args)
 	struct span name = { NULL, 0 };
 
 	TRY(lex_word(c, &name));
-	if (span_is(name, "VANISHED")) {
+	if (span_is(name, "VANISHED") && !args->vanished) {
 		args->vanished = true;
 		return PARSE_OK;
 	}
@@ -47,8 +47,5 @@ enum parse grammar_fetch(struct cursor *c, struct arena *a, struct imap_command 
 	if (ch != ' ')
 		return PARSE_OK;
 	TRY(lex_space(c));
-	TRY(lex_peek(c, &ch));
-	if (ch == '\r' || ch == '\n')
-		return PARSE_OK;
 	return modifiers(c, args, cmd->uid);
 }

@@ -111,9 +111,6 @@ enum parse grammar_list(struct cursor *c, struct arena *a, struct imap_command *
 	if (ch != ' ')
 		return PARSE_OK;
 	TRY(lex_space(c));
-	TRY(lex_peek(c, &ch));
-	if (ch == '\r' || ch == '\n')
-		return PARSE_OK;
 	args->extended = true;
 	return return_options(c, args);
 }

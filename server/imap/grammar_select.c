@@ -71,8 +71,6 @@ enum parse grammar_select(struct cursor *c, struct arena *a, struct imap_command
 		return PARSE_OK;
 	TRY(lex_space(c));
 	TRY(lex_peek(c, &ch));
-	if (ch == '\r' || ch == '\n')
-		return PARSE_OK;
 	if (ch != '(')
 		return select_param(c, a, args); /* libetpan: SELECT box QRESYNC (v m) */
 	TRY(lex_list_more(c, true, &more));
@@ -169,9 +167,6 @@ enum parse grammar_create(struct cursor *c, struct arena *a, struct imap_command
 	if (ch != ' ')
 		return PARSE_OK;
 	TRY(lex_space(c));
-	TRY(lex_peek(c, &ch));
-	if (ch == '\r' || ch == '\n')
-		return PARSE_OK;
 	TRY(lex_list_more(c, true, &more));
 	if (!more)
 		return lex_bad(c, "Expected a CREATE parameter");

@@ -45,14 +45,12 @@ enum parse take_word_bit(struct cursor *c, const struct word_bit *table, const c
 
 /* ---- flags ---- */
 
-enum { FLAG_RECENT_DROPPED = 0 };
-
 static bool system_flag_of(struct span name, unsigned *ret)
 {
 	static const struct word_bit names[] = {
 		{ "\\Seen", FLAG_SEEN },       { "\\Answered", FLAG_ANSWERED },
 		{ "\\Flagged", FLAG_FLAGGED }, { "\\Deleted", FLAG_DELETED },
-		{ "\\Draft", FLAG_DRAFT },     { "\\Recent", FLAG_RECENT_DROPPED },
+		{ "\\Draft", FLAG_DRAFT },
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -106,7 +104,7 @@ static enum parse one_flag(struct cursor *c, struct arena *a, struct flags_build
 	}
 	TRY(lex_flag(c, &name));
 	if (!system_flag_of(name, &bit))
-		return lex_bad(c, "Unknown system flag");
+		return lex_bad(c, "Flag is not one that a client can set");
 	b->list->system |= bit;
 	return PARSE_OK;
 }
@@ -122,9 +120,6 @@ static enum parse bare_flags(struct cursor *c, struct arena *a, struct flags_bui
 		if (ch != ' ')
 			return PARSE_OK;
 		TRY(lex_space(c));
-		TRY(lex_peek(c, &ch));
-		if (ch == '\r' || ch == '\n')
-			return PARSE_OK; /* a blank too many */
 	}
 }
 

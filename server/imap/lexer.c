@@ -91,15 +91,12 @@ enum parse lex_if_char(struct cursor *c, char want, bool *ret)
 
 enum parse lex_space(struct cursor *c)
 {
-	const char *p = c->at;
-
-	while (p < c->end && *p == ' ')
-		p++;
-	if (p == c->end)
+	if (c->at == c->end)
 		return PARSE_MORE;
-	if (p == c->at)
-		return lex_bad(c, *p == '\r' || *p == '\n' ? "Missing argument" : "Missing space");
-	c->at = p;
+	if (*c->at != ' ')
+		return lex_bad(c, *c->at == '\r' || *c->at == '\n' ? "Missing argument"
+								   : "Missing space");
+	c->at++;
 	return PARSE_OK;
 }
 
@@ -107,8 +104,6 @@ enum parse lex_end(struct cursor *c)
 {
 	const char *p = c->at;
 
-	while (p < c->end && *p == ' ')
-		p++;
 	if (p < c->end && *p == '\r')
 		p++;
 	if (p == c->end)
@@ -138,20 +133,15 @@ enum parse lex_list_more(struct cursor *c, bool first, bool *ret)
 {
 	const char *p = c->at;
 
-	if (p < c->end && first && *p != '(')
+	if (p < c->end && first && *p++ != '(')
 		return lex_bad(c, "Expected (");
-	if (p < c->end && first)
-		p++;
-	const char *blanks = p;
-	while (p < c->end && *p == ' ')
-		p++;
 	if (p == c->end)
 		return PARSE_MORE;
-	if (*p != ')' && !first && p == blanks)
+	if (!first && *p != ' ' && *p != ')')
 		return lex_bad(c, "Expected a space or )");
 
 	*ret = *p != ')';
-	c->at = *ret ? p : p + 1;
+	c->at = first && *ret ? p : p + 1;
 	return PARSE_OK;
 }
 

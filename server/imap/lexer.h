@@ -46,11 +46,11 @@ bool is_astring_char(unsigned char ch); /* ATOM-CHAR and "]" */
 enum parse lex_peek(struct cursor *c, char *ret);
 /* Exactly this byte. */
 enum parse lex_char(struct cursor *c, char want);
-/* One SP; more than one are taken too, as some clients send them. */
+/* One SP and not more (RFC 3501, 9 (2)). */
 enum parse lex_space(struct cursor *c);
 /* If the next byte is `want`, take it and say so. */
 enum parse lex_if_char(struct cursor *c, char want, bool *ret);
-/* CRLF, or LF alone; blanks before it are forgiven. */
+/* CRLF, or LF alone. */
 enum parse lex_end(struct cursor *c);
 
 /* Any ASTRING-CHARs but "+". */
@@ -58,8 +58,8 @@ enum parse lex_tag(struct cursor *c, struct span *ret);
 enum parse lex_atom(struct cursor *c, struct span *ret);
 /* Letters, digits, "." and "-": the name of a command, an item, an option. */
 enum parse lex_word(struct cursor *c, struct span *ret);
-/* Whether a list in parentheses goes on: at "(" when `first`, else behind an item. Takes "(", the
- * blanks between items, or ")"; *ret is false if the list has ended. */
+/* Whether a list in parentheses goes on: at "(" when `first`, else behind an item. Takes "(" or the
+ * blank between items, or ")" and then *ret is false. */
 enum parse lex_list_more(struct cursor *c, bool first, bool *ret);
 /* "\" and an atom; the span includes the "\". */
 enum parse lex_flag(struct cursor *c, struct span *ret);

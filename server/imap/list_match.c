@@ -13,7 +13,7 @@
 #include <glib.h>
 
 struct list_pattern {
-	char *at; /* UTF-8, NFC; no two wildcards in a row */
+	char *at; /* UTF-8, NFC, terminated; no two wildcards in a row */
 	size_t bytes;
 };
 
@@ -99,7 +99,7 @@ static void row_take(struct row *r, char ch, bool no_case)
 	for (size_t i = r->high + 1; i-- > low;) {
 		if (!r->set[i] || i < r->low)
 			continue;
-		char want = i == r->p->bytes ? '\0' : r->p->at[i];
+		char want = r->p->at[i]; /* NUL at the end */
 
 		if (want == '*' || (want == '%' && ch != '/'))
 			continue; /* stays; what lies behind it was entered with it, and is moved */

@@ -69,6 +69,8 @@ static int get_shift(const char **at, const char *end, struct buf *out)
 
 static int decode(struct span mutf7, struct buf *out)
 {
+	if (mutf7.bytes == 0)
+		return OK;
 	const char *end = mutf7.at + mutf7.bytes;
 
 	for (const char *p = mutf7.at; p < end;) {
@@ -93,6 +95,7 @@ int mutf7_to_utf8(struct span mutf7, struct buf *out)
 	struct buf again = { 0 };
 	size_t before = out->bytes;
 
+	buf_reserve(out, mutf7.bytes + 1); /* out->at is not NULL */
 	int rc = decode(mutf7, out);
 	if (rc == OK)
 		rc = mutf7_from_utf8(span_of(out->at + before, out->bytes - before), &again);
@@ -136,7 +139,9 @@ int mutf7_from_utf8(struct span utf8, struct buf *out)
 {
 	struct shift s = { .out = out };
 
-	if (utf8.bytes != 0 && !g_utf8_validate(utf8.at, (gssize)utf8.bytes, NULL))
+	if (utf8.bytes == 0)
+		return OK;
+	if (!g_utf8_validate(utf8.at, (gssize)utf8.bytes, NULL))
 		return ERR_BAD_INPUT;
 	for (const char *p = utf8.at; p < utf8.at + utf8.bytes;
 	     p += g_utf8_skip[(unsigned char)*p]) {

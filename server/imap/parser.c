@@ -408,8 +408,9 @@ enum imap_event imap_parser_line(struct imap_parser *p, struct span in, size_t m
 				 struct span *ret, size_t *consumed)
 {
 	assert(p->state == READING && p->command == NULL);
-	const char *from = in.at + p->scanned;
-	const char *lf = p->scanned < in.bytes ? memchr(from, '\n', in.bytes - p->scanned) : NULL;
+	const char *lf = p->scanned < in.bytes
+				 ? memchr(in.at + p->scanned, '\n', in.bytes - p->scanned)
+				 : NULL;
 	size_t bytes = lf == NULL ? in.bytes : (size_t)(lf - in.at);
 
 	*consumed = 0;

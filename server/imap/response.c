@@ -103,7 +103,9 @@ static void put_text(struct buf *out, struct span text)
 	for (size_t i = 0; i < text.bytes; i++) {
 		char ch = text.at[i];
 
-		buf_putc(out, ch == '\r' || ch == '\n' || ch == '\0' ? ' ' : ch);
+		if (ch == '\r' || ch == '\n' || ch == '\0')
+			ch = ' ';
+		buf_putc(out, ch);
 	}
 }
 

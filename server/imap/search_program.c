@@ -194,9 +194,6 @@ static enum parse key_list(struct cursor *c, struct build *b, unsigned level,
 		if (ch != ' ')
 			return PARSE_OK;
 		TRY(lex_space(c));
-		TRY(lex_peek(c, &ch));
-		if (ch == '\r' || ch == '\n' || ch == ')')
-			return PARSE_OK; /* a blank too many */
 	}
 }
 

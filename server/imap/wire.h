@@ -14,7 +14,7 @@ struct wire {
 
 static inline struct wire wire_of(struct span s)
 {
-	const uint8_t *at = (const uint8_t *)s.at;
+	const uint8_t *at = (const uint8_t *)(s.bytes == 0 ? "" : s.at);
 
 	return (struct wire){ at, at + s.bytes, false };
 }

@@ -15,13 +15,13 @@ static size_t cut_never(void *data, size_t left)
 	return left;
 }
 
-/* 1 to 8 bytes, as a row of numbers that begins at *data says. */
+/* 1 to 128 bytes, small and large, as a row of numbers that begins at *data says. */
 static size_t cut_often(void *data, size_t left)
 {
 	uint32_t *state = data;
 
 	*state = *state * 1664525 + 1013904223;
-	size_t n = 1 + (*state >> 24) % 8;
+	size_t n = (size_t)1 << (*state >> 24) % 8;
 	return n < left ? n : left;
 }
 

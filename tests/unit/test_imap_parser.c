@@ -57,7 +57,7 @@ static const struct dump_policy accept_all;
 START_TEST(commands_one_by_one)
 {
 	expect("a1 NOOP\r\n", accept_all, "OK a1 NOOP\n");
-	expect("a1 noop\na2 CAPABILITY  \r\na3 lOgOuT\r\n", accept_all,
+	expect("a1 noop\na2 CAPABILITY\r\na3 lOgOuT\r\n", accept_all,
 	       "OK a1 NOOP\nOK a2 CAPABILITY\nOK a3 LOGOUT\n");
 	expect("a1 NOO", accept_all, "");
 	expect("#.-/]x NOOP\r\n", accept_all, "OK #.-/]x NOOP\n");
@@ -79,6 +79,8 @@ START_TEST(bad_commands_and_their_tags)
 	expect("a1 NONE\r\n", accept_all, "BAD (Unknown command) a1 NONE\n");
 	expect("a1 UID NOOP\r\n", accept_all, "BAD (Unknown command) a1 NONE\n");
 	expect("a1 UID\r\n", accept_all, "BAD (Missing argument) a1 NONE\n");
+	expect("a1  NOOP\r\n", accept_all, "BAD (Expected a name) a1 NONE\n");
+	expect("a1 NOOP \r\n", accept_all, "BAD (Unexpected argument at the end) a1 NOOP\n");
 	expect("a1 NOOP x\r\n", accept_all, "BAD (Unexpected argument at the end) a1 NOOP\n");
 	expect("a1 NOOP\rx\r\n", accept_all, "BAD (Unexpected argument at the end) a1 NOOP\n");
 	expect("GET / HTTP/1.1\r\nHost: x\r\n\r\n", accept_all,
@@ -283,14 +285,15 @@ START_TEST(bad_append)
 	expect("a APPEND x\r\n", accept_all, "BAD (Missing argument) a APPEND\n");
 	expect("a APPEND x (\\Seen)\r\n", accept_all, "BAD (Missing argument) a APPEND\n");
 	expect("a APPEND x (\\Bogus) {3}\r\nc NOOP\r\n", accept_all,
-	       "BAD (Unknown system flag) a APPEND\nOK c NOOP\n");
+	       "BAD (Flag is not one that a client can set) a APPEND\nOK c NOOP\n");
 	expect("a APPEND x \"never\" {3+}\r\nxxx {2+}\r\nyy\r\nc NOOP\r\n", accept_all,
 	       "BAD (Invalid date) a APPEND\nOK c NOOP\n");
 	expect("a APPEND x {3+}\r\nxxxyyy\r\nc NOOP\r\n", accept_all,
 	       "MESSAGE a APPEND 'x' () 3+\nxxx|\nBAD (Unexpected argument at the end) a APPEND\n"
 	       "OK c NOOP\n");
 	expect("a APPEND x {3+}\r\nxxx (\\Bogus) {2+}\r\nyyy\r\nc NOOP\r\n", accept_all,
-	       "MESSAGE a APPEND 'x' () 3+\nxxx|\nBAD (Unknown system flag) a APPEND\nOK c NOOP\n");
+	       "MESSAGE a APPEND 'x' () 3+\nxxx|\nBAD (Flag is not one that a client can set) a "
+	       "APPEND\nOK c NOOP\n");
 	expect("a APPEND x ~{3+}\r\nxxx\r\nc NOOP\r\n", accept_all,
 	       "BAD (Expected a literal) a APPEND\nOK c NOOP\n");
 	expect("a APPEND x {3+}\r\nxxx ", accept_all, "MESSAGE a APPEND 'x' () 3+\nxxx|\n");
