@@ -308,6 +308,17 @@ static void sink_op_done(void *front, struct op_call *c, const Tm__OpResult *res
 	k->ops->op_done(k, c, result);
 }
 
+static void sink_op_late(void *front, struct op_call *c)
+{
+	struct front_client *k = c->owner;
+
+	(void)front_of_void(front);
+	if (c->op.what_case == TM__OP__WHAT_PUT_CHUNK)
+		return; /* an upload's: a chunk alone is nothing */
+	if (k->ops->op_late != NULL)
+		k->ops->op_late(k, c);
+}
+
 static void sink_read_frame(void *front, struct read_call *c, const Tm__ReadFrame *frame)
 {
 	struct front_client *k = c->owner;
@@ -345,6 +356,7 @@ static void sink_list_changed(void *front, const char *account, uint64_t listseq
 
 static const struct change_sink sink = {
 	.op_done = sink_op_done,
+	.op_late = sink_op_late,
 	.read_frame = sink_read_frame,
 	.mailbox_changed = sink_mailbox_changed,
 	.list_changed = sink_list_changed,

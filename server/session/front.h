@@ -46,6 +46,9 @@ struct front_options {
 struct front_client_ops {
 	/* Exactly once per front_op(). `r` is valid during the call only. */
 	void (*op_done)(struct front_client *k, struct op_call *c, const Tm__OpResult *r);
+	/* Its deadline is long over and its fate is unknown: give up on the command. op_done still
+	 * comes, and until then `c` must stay. NULL: just wait. */
+	void (*op_late)(struct front_client *k, struct op_call *c);
 	/* The last one has `end`, exactly once per front_read(). Valid during the call only. */
 	void (*read_frame)(struct front_client *k, struct read_call *c, const Tm__ReadFrame *f);
 	/* The watched mailbox has changed, or is gone (newest.v == 0). May come for nothing. */

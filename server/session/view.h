@@ -54,6 +54,11 @@ static inline modseq view_seen(const struct view *v)
 /* T: the one function that computes [HIGHESTMODSEQ]. */
 modseq view_told(const struct view *v);
 bool view_holds(const struct view *v); /* is something held? */
+/* What is held, a part of the view. */
+static inline const struct uidset *view_held(const struct view *v)
+{
+	return &v->held;
+}
 
 /* The one place where a position becomes a UID; false if the view is shorter. */
 bool view_uid_at(const struct view *v, seqno n, msg_uid *ret);

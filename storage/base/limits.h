@@ -11,7 +11,8 @@ enum {
 	SESSION_LITERAL_MAX_BYTES = 64 * 1024,         /* a literal that is an argument, not a message */
 	SESSION_COMMAND_MAX_BYTES = 256 * 1024,        /* a command with its argument literals */
 	SESSION_COMMAND_ARENA_MAX_BYTES = 2 * 1024 * 1024, /* what parsing and running it may take */
-	SESSION_PIPELINE_MAX_COMMANDS = 16,
+	SESSION_LOGIN_INPUT_MAX_BYTES = 32 * 1024,     /* before login: unread input */
+	SESSION_LOGIN_LITERAL_MAX_BYTES = 8 * 1024,
 	SESSION_BAD_COMMANDS_MAX = 20,                 /* in a row; then BYE */
 	SESSION_OUTPUT_HIGH_BYTES = 256 * 1024,        /* above: producers pause, commands are not run */
 	SESSION_OUTPUT_LOW_BYTES = 64 * 1024,
@@ -127,6 +128,7 @@ enum {
 };
 static_assert(SESSION_LINE_MAX_BYTES < SESSION_COMMAND_ARENA_MAX_BYTES, "a line fits its arena");
 static_assert(SESSION_COMMAND_MAX_BYTES < SESSION_COMMAND_ARENA_MAX_BYTES, "so does a command");
+static_assert(AUTH_LINE_MAX_BYTES < SESSION_LOGIN_INPUT_MAX_BYTES, "a response can be read");
 static_assert(SESSION_COMMAND_MAX_BYTES < CONN_INPUT_MAX_BYTES, "a command fits its connection");
 static_assert(MESSAGE_INLINE_MAX_BYTES + SHAPE_INLINE_MAX_BYTES < LOG_ENTRY_MAX_BYTES, "fits");
 static_assert(MESSAGE_CHUNK_BYTES + 1024 < LOG_ENTRY_MAX_BYTES, "a chunk fits an entry");
