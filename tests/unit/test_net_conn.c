@@ -477,14 +477,18 @@ START_TEST(limits)
 	client_expect_end(&over);
 	client_close(&over);
 	client_close(&c[0]);
-	server_wait_closed(&server, 1);
-	usleep(10000);
+	struct net_figures f;
+	for (int i = 0; i < 5000; i++) {
+		net_figures(server.net, &f);
+		if (f.connections == 2)
+			break;
+		usleep(1000);
+	}
 	client_open(&c[0], listener_port(server.plain), NULL);
 	net_set_limits(server.net, 3, 10);
 	over = (struct client){ .fd = socket_to(listener_port(server.plain)) };
 	client_expect(&over, "* BYE too many\r\n");
 	client_close(&over);
-	struct net_figures f;
 	net_figures(server.net, &f);
 	ck_assert_uint_eq(f.refused, 2);
 	ck_assert_uint_eq(f.accepted, 4);
@@ -546,11 +550,15 @@ START_TEST(ports_are_exclusive)
 	uint16_t port = listener_port(server.plain);
 	client_open(&c, port, NULL);
 	listener_stop(server.plain);
-	usleep(50000);
-	fd = socket(AF_INET, SOCK_STREAM, 0);
 	at.sin_port = htons(port);
-	ck_assert_int_ne(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-	close(fd);
+	int rc = 0;
+	for (int i = 0; i < 500 && rc == 0; i++) { /* it happens soon */
+		usleep(10000);
+		fd = socket(AF_INET, SOCK_STREAM, 0);
+		rc = connect(fd, (struct sockaddr *)&at, sizeof(at));
+		close(fd);
+	}
+	ck_assert_int_ne(rc, 0);
 	client_say(&c, "ECHO 2\r\nok"); /* who is there stays */
 	client_expect(&c, "ok");
 	client_close(&c);
