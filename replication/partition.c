@@ -232,8 +232,6 @@ static bool deduplicated(struct partition *p, struct batch *b, struct op_job *j,
 	client_id c = client_of(j->op);
 	struct span result;
 
-	if (mistake_active("no-dedup"))
-		return false;
 	switch (dedup_look(p->dedup, c, j->op->number, &result)) {
 	case DEDUP_NEWER: return false;
 	case DEDUP_SAME: reply_stored(b, j, result); return true;
@@ -351,7 +349,7 @@ static void propose(struct partition *p, struct batch *b)
 	struct owner *o = p->owner;
 	log_seq seq = replica_propose(&p->replica);
 
-	CRASH_POINT("evaluated");
+	CRASH_POINT("partition.evaluated");
 	batch_seal(b, seq, p->replica.adopted, clock_real_seconds());
 	if (p->flight_first == NULL)
 		p->flight_first = b;
@@ -368,8 +366,6 @@ static void propose(struct partition *p, struct batch *b)
 	};
 	log_write_prepare(o->node->db->log, &b->write);
 	loop_send_forced(o->loop, log_inbox(o->node->db->log), &b->write.message);
-	if (mistake_active("answer-before-fsync"))
-		answer_batch(b);
 }
 
 /* Make one batch of what waits in a queue; what cannot be in it stays, in order. */
@@ -520,7 +516,7 @@ static void apply_entry(struct partition *p, struct log_entry *e, const Tm__LogE
 			if (rc != OK)
 				partition_stop(p, "record", rc);
 		}
-		if (!(replay && mistake_active("dedup-forgotten-at-replay")))
+		if (!(replay && mistake_active("dedup-forgotten")))
 			remember_result(p, c, decoded->when);
 	}
 	g_queue_push_tail(&p->pending, log_entry_ref(e));
@@ -540,7 +536,7 @@ static void publish_batch(struct partition *p, struct batch *b)
 		p->evaluated_in_flight = false;
 	}
 	apply_entry(p, b->sealed, &b->entry, false);
-	CRASH_POINT("applied");
+	CRASH_POINT("partition.applied");
 	answer_batch(b);
 	batch_give_back(&p->owner->pool, b);
 }
@@ -642,7 +638,7 @@ void partition_on_logged(struct partition *p, struct batch *b, int rc)
 {
 	struct replica_out out = { 0 };
 
-	CRASH_POINT("logged");
+	CRASH_POINT("partition.logged");
 	if (rc != OK) {
 		/* Whether it is on the disk cannot be known: no answer but an honest one. */
 		for (unsigned i = 0; i < b->op_count; i++)

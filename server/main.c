@@ -127,7 +127,7 @@ static void raise_file_limit(void)
 		return;
 	l.rlim_cur = l.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &l) != 0)
-		log_warn("the limit of open files cannot be raised");
+		log_warn("the limit of open files cannot be raised", LOG_END);
 }
 
 /* Signals are taken by main alone, one after the other; threads inherit the mask. */
@@ -162,7 +162,7 @@ static int run(struct config *config, const struct options *o)
 		log_info("stopping", LOG_U64("signal", (uint64_t)sig));
 	server_close(&s);
 	if (rc == OK)
-		log_info("stopped");
+		log_info("stopped", LOG_END);
 	return rc == OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -22,6 +22,9 @@ const char *const crash_point_names[] = {
 	"flush.before-write",
 	"flush.written",
 	"flush.persisted",
+	"partition.evaluated",
+	"partition.logged",
+	"partition.applied",
 	"test.crash", /* the unit test's own */
 	NULL,
 };

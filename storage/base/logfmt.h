@@ -45,11 +45,14 @@ struct log_field {
 #define log_warn(...)  log_at(LOG_LEVEL_WARN, __VA_ARGS__)
 #define log_error(...) log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
 
-/* The fields are not even evaluated below the level. */
+enum { LOG_FIELDS_MAX = 15 };
+
+/* The fields are not even evaluated below the level. What is not given is LOG_END. */
 #define log_at(level, msg, ...) \
 	do { \
 		if (log_enabled(level)) \
-			log_event((level), (msg), (const struct log_field[]){ __VA_ARGS__ }); \
+			log_event((level), (msg), \
+				  (const struct log_field[LOG_FIELDS_MAX + 1]){ __VA_ARGS__ }); \
 	} while (0)
 
 bool log_enabled(enum log_level level);
