@@ -12,6 +12,7 @@
 
 #include "storage/base/buf.h"
 #include "storage/flusher.h"
+#include "storage/identity.h"
 #include "storage/keys.h"
 #include "storage/log.h"
 #include "storage/store.h"
@@ -24,13 +25,6 @@ struct db_options {
 	unsigned threads;    /* background threads of RocksDB; 0: 2 */
 	bool must_exist;     /* a directory without a node is an error (ops/check) */
 	uint32_t flush_ms;   /* of the flusher; 0: FLUSH_MILLISECONDS */
-};
-
-struct db_identity {
-	char cluster[37]; /* uuid, lower case, with NUL */
-	uint32_t node;    /* from 1 */
-	char boot[33];    /* of this run: 128 random bits in hex */
-	unsigned partitions;
 };
 
 struct db {
@@ -51,8 +45,8 @@ struct db {
 int db_open(const struct db_options *o, struct db **ret, struct buf *why);
 /* Start log writer and flusher. */
 int db_start(struct db *db);
-/* Log writer first, then a last cut and flush, then everything is closed. Loops have ended or are
- * quiet. Accepts NULL, leaves NULL. */
+/* A last cut and flush, then everything is closed. Loops have ended or are quiet. Accepts NULL,
+ * leaves NULL. */
 void db_close(struct db **db);
 
 /* How log and state of a partition join (rules S8, R11). */

@@ -54,10 +54,12 @@ struct flusher_options {
 
 /* On 0 *ret owns it: flusher_close(). */
 int flusher_open(const struct flusher_options *o, struct flusher **ret);
-/* Writes what is pending, brings state/ to the disk, ends the thread. Partitions must be quiet.
- * Accepts NULL, leaves NULL. */
-void flusher_close(struct flusher **fl);
 int flusher_start(struct flusher *fl); /* the thread; 0 or ERR_IO */
+/* Write what is pending, bring state/ to the disk, end the thread (without it: nothing). Partitions
+ * are quiet. OK, or why not everything was written; the log still has it. */
+int flusher_stop(struct flusher *fl);
+/* After flusher_stop() and log_close(). Accepts NULL, leaves NULL. */
+void flusher_close(struct flusher **fl);
 
 /* From now on entries above flushed_seq may be added; reads the partition row for it (ERR_CORRUPT,
  * ERR_IO). Thread: any. */
@@ -73,8 +75,8 @@ void flusher_add(struct flusher *fl, struct flush_partition *f, struct log_entry
 size_t flusher_pending_bytes(const struct flusher *fl); /* of all partitions; thread: any */
 
 /* Make cuts of everything that was added before this call; wait for it. With `persist` also bring
- * it to the disk and truncate the logs. OK, ERR_NO_SPACE, ERR_IO. Thread: any but a loop that may
- * not block. */
+ * it to the disk and ask for the truncation of the logs. OK, ERR_NO_SPACE, ERR_IO; a partition's
+ * own error is at the partition. Thread: any but a loop that may not block. */
 int flusher_flush_now(struct flusher *fl, bool persist);
 
 /* For /metrics. Thread: any. */
@@ -94,7 +96,8 @@ void flusher_figures(const struct flusher *fl, struct flusher_figures *ret);
 /* ---- without the thread (tests, tests/sim) ---- */
 
 /* Make the cuts that are due at `now_ms` (boot time), a forced flush if a bound is exceeded, and
- * ask for the truncations that are due. OK, or the first error of a disk. */
-int flusher_step(struct flusher *fl, uint64_t now_ms);
+ * ask for the truncations that are due. OK, or the first error of a disk. `force` makes all of it
+ * due, but for the flush to the disk, for which `persist` does. */
+int flusher_step(struct flusher *fl, uint64_t now_ms, bool force, bool persist);
 
 #endif

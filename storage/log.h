@@ -85,9 +85,9 @@ int log_start(struct log *l);
 void log_bounds(const struct log *l, partition_id p, struct log_bounds *ret);
 
 /* Every entry from `from` on (0: from the first that is there), ascending, as stored; the callback
- * takes over the reference if it wants it (and sets *e to NULL). Its negative answer ends the
- * reading and is returned. ERR_NOT_FOUND: `from` was truncated, nothing was called. ERR_CORRUPT: a
- * gap, or a row that is none. Thread: any. */
+ * takes over the reference if it wants it (and sets *e to NULL). A positive answer ends the
+ * reading, a negative one too and is returned. ERR_NOT_FOUND: `from` was truncated, nothing was
+ * called. ERR_CORRUPT: a gap, or a row that is none. Thread: any. */
 int log_read(struct log *l, partition_id p, log_seq from,
 	     int (*fn)(void *data, struct log_entry **e), void *data);
 
