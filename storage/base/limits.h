@@ -122,7 +122,9 @@ enum {
 
 	/* LMTP. */
 	LMTP_LINE_MAX_BYTES = 4096,
+	LMTP_ADDRESS_MAX_BYTES = 1024,
 	LMTP_RECIPIENTS_MAX = 1000,
+	LMTP_APPENDS_MAX = 32,                         /* of one message at a time */
 	LMTP_IDLE_MAX_SECONDS = 300,                   /* RFC 5321 4.5.3.2.7 */
 	LMTP_BAD_COMMANDS_MAX = 20,                    /* in a row; then 421 */
 	LMTP_CHUNK_STALL_SECONDS = 30,                 /* a partition that takes nothing: 451 */

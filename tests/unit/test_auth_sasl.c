@@ -31,8 +31,11 @@ static const char *normal(const char *raw)
 	static char text[512];
 	struct buf out = { 0 };
 
-	if (account_name_normalise(span_str(raw), &out) < 0)
+	if (account_name_normalise(span_str(raw), &out) < 0) {
+		ck_assert_uint_eq(out.bytes, 0);
+		buf_free(&out);
 		return NULL;
+	}
 	buf_putc(&out, '\0');
 	ck_assert_uint_le(out.bytes, sizeof(text));
 	memcpy(text, out.at, out.bytes);
