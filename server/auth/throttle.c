@@ -71,19 +71,24 @@ void throttle_set(struct throttle *t, uint64_t first_ms, uint64_t max_ms)
 
 /* ---- keys ---- */
 
-/* What counts as one address: four bytes of IPv4, eight of IPv6; else the text. */
-static size_t address_key(const char *address, uint8_t out[static KEY_MAX_BYTES])
+/* What counts as one address: four bytes of IPv4, eight of IPv6; else the text. *shared: all sorts
+ * of people come from it. */
+static size_t address_key(const char *address, uint8_t out[static KEY_MAX_BYTES], bool *shared)
 {
 	struct in6_addr six;
 	struct in_addr four;
 
+	*shared = false;
 	if (inet_pton(AF_INET, address, &four) == 1) {
 		memcpy(out, &four, sizeof(four));
+		*shared = out[0] == 127;
 		return sizeof(four);
 	}
 	if (inet_pton(AF_INET6, address, &six) == 1) {
+		*shared = IN6_IS_ADDR_LOOPBACK(&six);
 		if (IN6_IS_ADDR_V4MAPPED(&six)) {
 			memcpy(out, six.s6_addr + 12, 4);
+			*shared = out[0] == 127;
 			return 4;
 		}
 		memcpy(out, &six, 8);
@@ -103,16 +108,18 @@ static uint64_t hash(uint64_t seed, const void *at, size_t bytes)
 
 struct keys {
 	uint64_t pair;
-	uint64_t address;
+	uint64_t address; /* 0: not looked at */
 };
 
 static struct keys keys_of(const struct throttle *t, struct span account, const char *address)
 {
 	uint8_t bytes[KEY_MAX_BYTES];
-	size_t n = address_key(address, bytes);
+	bool shared;
+	size_t n = address_key(address, bytes, &shared);
 	uint64_t a = hash(t->seed, bytes, n);
 
-	return (struct keys){ .pair = hash(a, account.at, account.bytes), .address = a };
+	return (struct keys){ .pair = hash(a, account.at, account.bytes),
+			      .address = shared ? 0 : a };
 }
 
 /* ---- entries ---- */
@@ -204,7 +211,7 @@ uint64_t throttle_delay_ms(struct throttle *t, struct span account, const char *
 			max = THROTTLE_KNOWN_MAX_MILLISECONDS;
 		delay = take_turn(pair, delay_of(t, pair, THROTTLE_PAIR_FREE), max, now_ms);
 	}
-	struct entry *all = known ? NULL : find(t, k.address);
+	struct entry *all = known || k.address == 0 ? NULL : find(t, k.address);
 	if (all != NULL) {
 		forget(all, now_ms);
 		uint64_t d =
@@ -232,7 +239,8 @@ void throttle_failed(struct throttle *t, struct span account, const char *addres
 
 	(void)pthread_mutex_lock(&t->lock);
 	count_failure(t, k.pair, now_ms);
-	count_failure(t, k.address, now_ms);
+	if (k.address != 0)
+		count_failure(t, k.address, now_ms);
 	(void)pthread_mutex_unlock(&t->lock);
 }
 

@@ -3,7 +3,8 @@
  * `max_ms`, and what counts is:
  *   the pair (account, address)   doubling from the THROTTLE_PAIR_FREE-th failure on
  *   the address                   doubling from the THROTTLE_ADDRESS_FREE-th failure on
- * So a user at another address waits for nothing. A user who has logged in from this address
+ * So a user at another address waits for nothing. This machine's own address counts in pairs only:
+ * a webmail or a proxy brings everybody from there. A user who has logged in from this address
  * before does not wait for the address's failures with other accounts, and for those of the pair
  * at most THROTTLE_KNOWN_MAX_MILLISECONDS. Failures are forgotten by halves, every
  * THROTTLE_HALF_SECONDS. The table is bounded: the oldest entry of a bucket goes first.

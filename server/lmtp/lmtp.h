@@ -13,7 +13,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct router;
 struct lmtp;
 
 struct lmtp_options {
@@ -21,9 +20,6 @@ struct lmtp_options {
 	uint64_t message_bytes; /* SIZE */
 	bool whole_address; /* an account is a whole address only; else its local part will do */
 	struct tls *tls;    /* STARTTLS is offered; NULL: it is not */
-	/* The router of a loop. */
-	struct router *(*router_of)(void *data, struct loop *l);
-	void *data;
 	struct metrics *metrics; /* may be NULL */
 };
 
@@ -32,7 +28,8 @@ struct lmtp *lmtp_create(const struct lmtp_options *o);
 /* After the loops ended. Accepts NULL, leaves NULL. */
 void lmtp_free(struct lmtp **l);
 
-/* For listener_open(); its data is the struct lmtp. */
+/* For listener_open(); its data is the struct lmtp. Each loop has a front (front_of()). When the
+ * front stops, sessions say 421, after the mail that they are delivering. */
 extern const struct conn_handler lmtp_handler;
 
 #endif

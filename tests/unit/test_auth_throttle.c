@@ -66,6 +66,18 @@ START_TEST(an_address_that_guesses_many_names_waits)
 }
 END_TEST
 
+START_TEST(from_this_machine_comes_everybody)
+{
+	static const char *const addresses[] = { "127.0.0.1", "::1", "::ffff:127.0.0.1" };
+
+	for (size_t i = 0; i < 3; i++) {
+		miss("joe", addresses[i], 100, T0);
+		ck_assert_uint_eq(attempt("jim", addresses[i], T0), 0);
+		ck_assert_uint_gt(attempt("joe", addresses[i], T0), 0);
+	}
+}
+END_TEST
+
 START_TEST(a_known_good_address_waits_little)
 {
 	throttle_succeeded(t, span_str("joe"), "192.0.2.1", T0);
@@ -141,6 +153,7 @@ int main(void)
 	tcase_add_test(c, delays_grow_to_the_maximum);
 	tcase_add_test(c, others_do_not_wait);
 	tcase_add_test(c, an_address_that_guesses_many_names_waits);
+	tcase_add_test(c, from_this_machine_comes_everybody);
 	tcase_add_test(c, a_known_good_address_waits_little);
 	tcase_add_test(c, success_forgives_and_time_heals);
 	tcase_add_test(c, attempts_at_the_same_time_line_up);
