@@ -30,7 +30,7 @@
 enum {
 	LISTENERS_MAX = 64,
 	ADMINS_MAX = 8,
-	PATH_MAX_BYTES = 4096,
+	FILE_NAME_MAX_BYTES = 4096,
 	START_LIMIT_SECONDS = 600,
 	GOODBYE_MILLISECONDS = 3000, /* how long clients may take to read their BYE */
 	POLL_MILLISECONDS = 5,
@@ -87,7 +87,7 @@ static int with_tls_config(const struct config *c, int (*fn)(void *data, const s
 {
 	struct tls_config t = { .client_ca_file = c->tls.client_ca };
 	struct tls_pair own;
-	char cert[PATH_MAX_BYTES], key[PATH_MAX_BYTES];
+	char cert[FILE_NAME_MAX_BYTES], key[FILE_NAME_MAX_BYTES];
 
 	if (c->tls.certificate_count == 0) {
 		const char *names[] = { "localhost", "127.0.0.1", "::1", c->hostname };
@@ -208,13 +208,6 @@ static int open_fronts(struct server *s)
 	return rc;
 }
 
-static struct router *router_of(void *data, struct loop *l)
-{
-	struct server *s = data;
-
-	return node_router(s->node, loop_index(l));
-}
-
 static void open_services(struct server *s)
 {
 	struct lmtp_options o = {
@@ -222,8 +215,6 @@ static void open_services(struct server *s)
 		.message_bytes = s->config.limits.message_bytes,
 		.whole_address = s->config.delivery.recipients == CONFIG_RECIPIENTS_WHOLE_ADDRESS,
 		.tls = s->tls,
-		.router_of = router_of,
-		.data = s,
 		.metrics = s->metrics,
 	};
 
