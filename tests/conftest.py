@@ -1,4 +1,4 @@
-"""The fixtures of the black-box tests.
+"""The fixtures of the tests over sockets (tests/blackbox, tests/clients).
 
 Against Tidemark (default): one server for the session, one account for each test.
 Against any other IMAP server, to see whether the tests themselves are right:
@@ -13,7 +13,8 @@ import uuid
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+BLACKBOX = os.path.join(os.path.dirname(os.path.abspath(__file__)), "blackbox")
+sys.path.insert(0, BLACKBOX)
 
 import imapc  # noqa: E402
 import lmtpc  # noqa: E402
@@ -52,8 +53,7 @@ def pytest_collection_modifyitems(config, items):
 
 def known_differences():
     """Test -> what Dovecot does instead (dovecot.differs)."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "dovecot.differs")
-    with open(path) as f:
+    with open(os.path.join(BLACKBOX, "dovecot.differs")) as f:
         rows = [line.rstrip("\n").rpartition(" | ") for line in f if not line.startswith("#")]
     return {test: why for test, _, why in rows}
 
