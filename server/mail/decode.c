@@ -105,8 +105,8 @@ static size_t put_lenient(struct span s, bool more, struct buf *out)
 			break;
 
 		gunichar c = g_utf8_get_char_validated(s.at + i, (gssize)(s.bytes - i));
-		if (c == (gunichar)-2 && more)
-			break;
+		if (c == (gunichar)-2 && more && s.bytes - i < UTF8_MAX_BYTES)
+			break; /* GLib says so of a NUL, too */
 		bool valid = c != (gunichar)-1 && c != (gunichar)-2;
 		char utf8[6];
 		gint n = g_unichar_to_utf8(valid ? c : (unsigned char)s.at[i], utf8);

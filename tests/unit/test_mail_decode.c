@@ -4,6 +4,8 @@
 #include "server/mail/decode.h"
 #include "storage/base/err.h"
 
+#include <pthread.h>
+
 static const struct {
 	const char *raw;
 	const char *text;
@@ -192,7 +194,40 @@ START_TEST(nul_in_a_text_stays)
 	ck_assert(span_eq(buf_span(&out), span_of("a\0\303\251\0", 5)));
 	text_decoder_free(&d);
 	text_decoder_free(&d);
+	buf_reset(&out);
+
+	d = text_decoder_new(&p); /* and does not look like the end of the text */
+	text_decoder_feed(d, span_of("\342\0this is longer than any character", 37), &out);
+	text_decoder_finish(d, &out);
+	ck_assert_uint_eq(out.bytes, 38);
+	text_decoder_free(&d);
 	buf_free(&out);
+}
+END_TEST
+
+static void *decode_much(void *data)
+{
+	(void)data;
+	for (int i = 0; i < 300; i++) {
+		struct buf out = { 0 };
+		decode_header(span_str("=?iso-8859-1?q?caf=E9?= =?iso-2022-jp?b?GyRCJUYbKEI=?="),
+			      &out);
+		ck_assert(buf_is(&out, "caf\303\251\343\203\206"));
+		buf_free(&out);
+		ck_assert(decode_charset_known(span_str("koi8-r")));
+	}
+	return NULL;
+}
+
+/* Reader threads decode at the same time. */
+START_TEST(threads_do_not_disturb_each_other)
+{
+	pthread_t threads[4];
+
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, decode_much, NULL), 0);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
 }
 END_TEST
 
@@ -208,6 +243,7 @@ int main(void)
 	tcase_add_test(t, charsets);
 	tcase_add_test(t, texts_become_utf8_however_they_are_cut);
 	tcase_add_test(t, nul_in_a_text_stays);
+	tcase_add_test(t, threads_do_not_disturb_each_other);
 	suite_add_tcase(s, t);
 	return mail_run(s);
 }
