@@ -1,6 +1,7 @@
 """What a stranger or a broken client may do to the server: everything is bounded, others notice
 nothing (DESIGN.md section 11, limits.h)."""
 import os
+import resource
 import socket
 import time
 
@@ -254,11 +255,18 @@ def test_reset_connections(server, others):
         s.close()
 
 
-def test_a_thousand_connections(server, connect, account, others):
-    socks = [socket.create_connection((server.host, server.ports["imap"])) for _ in range(1000)]
+@pytest.mark.parametrize("count", [1000, pytest.param(10000, marks=pytest.mark.slow)])
+def test_many_connections_at_once(server, connect, account, others, count):
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard < count + 200:
+        pytest.skip("only %d file descriptors" % hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    socks = []
     try:
+        for _ in range(count):
+            socks.append(socket.create_connection((server.host, server.ports["imap"]), 60))
         for s in socks:
-            s.settimeout(30)
+            s.settimeout(60)
             assert s.recv(1000).startswith(b"* OK")
         assert connect(account).okay("NOOP")
     finally:
