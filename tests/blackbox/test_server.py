@@ -1,5 +1,6 @@
 """The process itself: admin HTTP, configuration, signals, durability over kill -9 and restart."""
 import json
+import os
 import signal
 import subprocess
 import time
@@ -10,7 +11,7 @@ import pytest
 import imapc
 from imapc import Lit
 from mails import simple_mail
-from server import Server, binary
+from server import ROOT, Server, binary
 
 pytestmark = pytest.mark.tidemark_only
 
@@ -102,7 +103,7 @@ def test_print_config_is_a_config(tmp_path):
 
 @pytest.mark.parametrize("text,line", [("data: /tmp/x\nnonsense: 1\n", 2),
                                        ("data: /tmp/x\nloops: many\n", 2),
-                                       ("data: [\n", 1), ("loops: 0\n", 1), ("- a\n", 1)])
+                                       ("data: [\n", 1), ("loops: -1\n", 1), ("- a\n", 1)])
 def test_wrong_configuration_is_refused_with_its_place(tmp_path, text, line):
     r = run("--check", config=text, tmp_path=tmp_path)
     assert r.returncode != 0
@@ -248,7 +249,7 @@ def test_qresync_is_exact_over_a_kill(own_server):
     assert sorted(i["UID"] for _, i in r.fetches()) == [7]
 
 
-def test_check_data_says_consistent_after_a_kill(own_server):
+def test_ops_check_says_consistent_after_a_kill(own_server):
     s = own_server()
     s.admin.add("joe", "pw")
     c = client(s)
@@ -258,7 +259,8 @@ def test_check_data_says_consistent_after_a_kill(own_server):
     c.okay(r"STORE 1:5 +FLAGS.SILENT (\Deleted)")
     c.okay("EXPUNGE")
     s.kill()
-    r = subprocess.run([binary(), "--check-data", s.data], stdout=subprocess.PIPE, timeout=120)
+    r = subprocess.run([os.path.join(ROOT, "ops", "check"), "--data", s.data], timeout=120,
+                       env=dict(os.environ, TIDEMARKD=binary()), stdout=subprocess.PIPE)
     verdict = json.loads(r.stdout.decode().strip().splitlines()[-1])
     assert r.returncode == 0 and verdict["consistent"] is True
 
