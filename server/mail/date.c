@@ -107,8 +107,8 @@ struct fields {
 static struct mail_date from_fields(const struct fields *f)
 {
 	struct calendar_date d = { (int16_t)f->year, (uint8_t)f->month, (uint8_t)f->day };
-	int64_t seconds =
-		calendar_day(d) * DAY_SECONDS + f->hour * 3600 + f->minute * 60 + f->second;
+	int64_t seconds = calendar_day(d) * DAY_SECONDS + ((int64_t)f->hour * 60 + f->minute) * 60 +
+			  f->second;
 
 	return (struct mail_date){ seconds - (int64_t)f->zone_minutes * 60,
 				   (int16_t)f->zone_minutes };

@@ -36,7 +36,7 @@ static char *unfolded(struct span raw)
 
 		if (c == '\n' || (c == '\r' && i + 1 < raw.bytes && raw.at[i + 1] == '\n'))
 			continue;
-		text[n++] = c == '\0' || c == '\r' ? ' ' : c;
+		text[n++] = (char)(c == '\0' || c == '\r' ? ' ' : c);
 	}
 	text[n] = '\0';
 	return text;
@@ -165,7 +165,7 @@ static bool charset_name(struct span charset, char *ret)
 	if (charset.bytes == 0 || charset.bytes >= CHARSET_MAX_BYTES)
 		return false;
 	for (size_t i = 0; i < charset.bytes; i++)
-		if (!g_ascii_isalnum(charset.at[i]) && memchr("-_.:+()", charset.at[i], 7) == NULL)
+		if (!g_ascii_isgraph(charset.at[i]) || strchr("/,\"'", charset.at[i]) != NULL)
 			return false;
 	memcpy(ret, charset.at, charset.bytes);
 	ret[charset.bytes] = '\0';

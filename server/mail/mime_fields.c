@@ -40,7 +40,7 @@ static struct span unfold(struct mime_fields *f, struct span raw)
 				b->bytes--;
 			buf_putc(b, ' ');
 		} else if (c != '\r' || i + 1 == raw.bytes || raw.at[i + 1] != '\n') {
-			buf_putc(b, c == '\0' ? (char)0x80 : c);
+			buf_putc(b, (char)(c == '\0' ? 0x80 : c));
 		}
 	}
 	struct span s = buf_span(b);

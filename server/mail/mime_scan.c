@@ -280,7 +280,9 @@ static void take(struct mime_scan *s, struct span piece, bool complete)
 		buf_put(&s->line, piece.at, piece.bytes < room ? piece.bytes : room);
 	}
 
-	char before = piece.bytes > 1 ? piece.at[piece.bytes - 2] : s->last;
+	char before = s->last;
+	if (piece.bytes > 1)
+		before = piece.at[piece.bytes - 2];
 	s->last = piece.at[piece.bytes - 1];
 	s->at += piece.bytes;
 	if (complete)

@@ -31,13 +31,16 @@ void string_put(struct buf *out, struct span s)
 		literal_put(out, s);
 		return;
 	}
-	buf_putc(out, '"');
+	buf_reserve(out, 2 * s.bytes + 2);
+	char *to = out->at + out->bytes;
+	*to++ = '"';
 	for (size_t i = 0; i < s.bytes; i++) {
 		if (s.at[i] == '"' || s.at[i] == '\\')
-			buf_putc(out, '\\');
-		buf_putc(out, s.at[i]);
+			*to++ = '\\';
+		*to++ = s.at[i];
 	}
-	buf_putc(out, '"');
+	*to++ = '"';
+	out->bytes = (size_t)(to - out->at);
 }
 
 void nstring_put(struct buf *out, struct span s)
