@@ -3,6 +3,8 @@
 #include "storage/base/err.h"
 #include "storage/base/limits.h"
 
+#include <assert.h>
+
 static void tell_keywords(const struct mailbox_pages *p, Tm__Changes *c, struct arena *a)
 {
 	uint32_t top = keywords_top(p->keywords);
@@ -79,14 +81,17 @@ static Tm__ChangedRow *row(struct arena *a, uint32_t uid, uint64_t at_modseq, st
 	return r;
 }
 
-static struct span format(const struct mailbox_pages *p, const struct page_entry *e, struct arena *a)
+/* ring_text_put() into memory of its size. */
+static struct span format(const struct mailbox_pages *p, const struct page_entry *e,
+			  struct arena *a)
 {
-	struct buf b = { 0 };
+	size_t most = sizeof("UID 4294967295 ") + flag_sets_text(p->sets, e->set).bytes;
+	struct buf b = { .at = arena_alloc(a, most), .capacity = most };
+	const char *at = b.at;
 
 	ring_text_put(p, e, &b);
-	struct span text = arena_copy(a, buf_span(&b));
-	buf_free(&b);
-	return text;
+	assert(b.at == at);
+	return buf_span(&b);
 }
 
 static void rows_from_ring(const struct changes_source *s, const Tm__Known *known, Tm__Changes *c,
@@ -156,31 +161,51 @@ Tm__Changes *read_changes(const struct changes_source *s, const Tm__Known *known
 
 /* ---- VANISHED (EARLIER) ---- */
 
-/* The UIDs up to the highest pair that is still true are known to the client as they are. */
+/* The members of a set, one by one. */
+struct members {
+	const struct uidset *set;
+	uint32_t range;
+	uint64_t next; /* 0: the first of the range */
+};
+
+/* 0 at the end. */
+static uint32_t member_next(struct members *m)
+{
+	struct uid_range r;
+
+	if (m->range == m->set->count)
+		return 0;
+	r = m->set->at[m->range];
+	if (m->next == 0)
+		m->next = r.lo;
+	uint32_t n = (uint32_t)m->next++;
+	if (n == r.hi) {
+		m->range++;
+		m->next = 0;
+	}
+	return n;
+}
+
+/* The UID up to which the client has missed nothing: of the highest pair of its sequence match data
+ * before one that is not true any more. A pair that is true shows that no message below it went. */
 static uint32_t matched_up_to(const struct mailbox_pages *p, const Tm__Vanished *v)
 {
-	struct uidset seqnos = { 0 }, uids = { 0 }, all = { 0 };
+	struct uidset seqnos = { 0 }, uids = { 0 };
 	uint32_t matched = 0;
 
 	if (uidset_decode(span_of(v->match_seqnos.data, v->match_seqnos.len), UID_SET_MAX_RANGES,
 			  &seqnos) == OK &&
 	    uidset_decode(span_of(v->match_uids.data, v->match_uids.len), UID_SET_MAX_RANGES,
-			  &uids) == OK &&
-	    uidset_size(&seqnos) == uidset_size(&uids)) {
-		pages_uids(p, 1, &all);
-		uint64_t n = uidset_size(&seqnos), exists = uidset_size(&all);
+			  &uids) == OK) {
+		struct members n = { .set = &seqnos }, uid = { .set = &uids };
+		uint32_t pairs = 0, number, its_uid;
 
-		for (uint64_t i = 0; i < n && i < UID_SET_MAX_RANGES; i++) {
-			uint32_t number = uidset_nth(&seqnos, i);
-
-			if (number > exists || uidset_nth(&all, number - 1) != uidset_nth(&uids, i))
-				break;
-			matched = uidset_nth(&uids, i);
-		}
+		while (pairs++ < QRESYNC_MATCH_MAX_PAIRS && (number = member_next(&n)) != 0 &&
+		       (its_uid = member_next(&uid)) != 0 && pages_uid_at(p, number) == its_uid)
+			matched = its_uid;
 	}
 	uidset_free(&seqnos);
 	uidset_free(&uids);
-	uidset_free(&all);
 	return matched;
 }
 
@@ -190,14 +215,11 @@ ProtobufCBinaryData read_vanished(const struct changes_source *s, const Tm__Vani
 	struct uidset gone = { 0 }, asked = { 0 };
 	uint32_t uidnext = s->pages->counters.uidnext;
 
-	if (v->uids.len > 0) {
-		if (uidset_decode(span_of(v->uids.data, v->uids.len), UID_SET_MAX_RANGES, &asked) !=
-		    OK)
-			uidset_clear(&asked);
-		uidset_remove_range(&asked, uidnext, UINT32_MAX);
-	} else if (uidnext > 1) {
-		uidset_add_range(&asked, 1, uidnext - 1);
-	}
+	/* Bytes that are no set cannot come from a session; too much said is never wrong. */
+	if (v->uids.len == 0 ||
+	    uidset_decode(span_of(v->uids.data, v->uids.len), UINT32_MAX, &asked) != OK)
+		uidset_add_range(&asked, 1, UINT32_MAX);
+	uidset_remove_range(&asked, uidnext, UINT32_MAX);
 	if (vanished_reaches(s->vanished, v->since)) {
 		vanished_after(s->vanished, v->since, s->pages->counters.highestmodseq, &gone);
 		uidset_intersect(&gone, &asked);

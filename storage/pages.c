@@ -699,6 +699,26 @@ uint32_t pages_highest_uid(const struct mailbox_pages *p)
 	return p->dir_count == 0 ? 0 : p->dirs[p->dir_count - 1].last;
 }
 
+/* The summary, from `at` on, that holds the n-th message, which there is; *n becomes its place
+ * below it. */
+static const struct page_summary *summary_of_nth(const struct page_summary *at, uint32_t *n)
+{
+	while (*n > at->count)
+		*n -= (at++)->count;
+	return at;
+}
+
+uint32_t pages_uid_at(const struct mailbox_pages *p, uint32_t n)
+{
+	const struct page_summary *s;
+
+	if (n == 0 || n > pages_exists(p))
+		return 0;
+	s = summary_of_nth(p->dirs, &n);
+	s = summary_of_nth(s->at.dir->at, &n);
+	return s->at.page->at[n - 1].uid;
+}
+
 static bool is_dense(const struct page_summary *s)
 {
 	return s->last - s->first + 1u == s->count;

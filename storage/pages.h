@@ -142,6 +142,8 @@ void pages_tidy(struct mailbox_pages *p);
 const struct page_entry *pages_find(const struct mailbox_pages *p, uint32_t uid);
 uint32_t pages_exists(const struct mailbox_pages *p);      /* counted, not counters.exists */
 uint32_t pages_highest_uid(const struct mailbox_pages *p); /* 0: empty */
+/* The uid of the n-th message from 1, 0 if there are fewer. Skips pages. */
+uint32_t pages_uid_at(const struct mailbox_pages *p, uint32_t n);
 /* All uids, or those from `from` on. *ret is replaced. */
 void pages_uids(const struct mailbox_pages *p, uint32_t from, struct uidset *ret);
 /* Those of `in` that exist; those that do not. *ret is replaced. */

@@ -45,6 +45,7 @@ enum {
 	SEARCH_KEYS_MAX = 2000,
 	FETCH_ITEMS_MAX = 200,
 	UID_SET_MAX_RANGES = 20000,
+	QRESYNC_MATCH_MAX_PAIRS = 20000,               /* of sequence match data; the rest is ignored */
 	FLAGS_PER_COMMAND_MAX = 1100,
 	KEYWORD_MAX_BYTES = 250,
 	ID_FIELDS_MAX = 30,

@@ -135,6 +135,7 @@ static void state_check(struct mailbox_pages *p, const struct model *m, struct t
 			first_unseen = uid;
 		highest = uid;
 		exists++;
+		ck_assert_uint_eq(pages_uid_at(p, exists), uid);
 		if (uid >= from)
 			uidset_add(&want, uid);
 	}
@@ -142,6 +143,8 @@ static void state_check(struct mailbox_pages *p, const struct model *m, struct t
 	ck_assert_uint_eq(pages_highest_uid(p), highest);
 	ck_assert_uint_eq(pages_exists(p), exists);
 	ck_assert_ptr_null(pages_find(p, m->uidnext));
+	ck_assert_uint_eq(pages_uid_at(p, 0), 0);
+	ck_assert_uint_eq(pages_uid_at(p, exists + 1), 0);
 	pages_uids(p, from, &uids);
 	ck_assert(uidset_eq(&uids, &want));
 	walks_check(p, m, random_below(r, (uint32_t)m->modseq + 1), random_below(r, UIDS));
