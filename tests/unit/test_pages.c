@@ -9,7 +9,7 @@
 #include <check.h>
 #include <pthread.h>
 
-enum { UIDS = 2000, PINS = 4, STEPS = 2500, KEYWORDS = 5 };
+enum { UIDS = 2000, PINS = 4, STEPS = 1500, KEYWORDS = 5 };
 
 struct message {
 	bool there;

@@ -10,7 +10,7 @@
 #include <check.h>
 #include <string.h>
 
-enum { UIDS = 500, STEPS = 3000, CLIENTS = 6 };
+enum { UIDS = 300, STEPS = 2500, CLIENTS = 6 };
 
 struct box {
 	struct mailbox_pages *pages;

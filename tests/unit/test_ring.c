@@ -8,7 +8,7 @@
 
 #include <check.h>
 
-enum { UIDS = 400, STEPS = 3000 };
+enum { UIDS = 300, STEPS = 2000 };
 
 struct model {
 	uint64_t flags_at[UIDS + 1]; /* modseq of the last flag change; 0: none */

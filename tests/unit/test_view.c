@@ -6,7 +6,7 @@
 
 #include <check.h>
 
-enum { UIDS = 600, STEPS = 6000 };
+enum { UIDS = 400, STEPS = 4000 };
 
 /* The client's side: what it was told, as a list; and the store's side. */
 struct model {
