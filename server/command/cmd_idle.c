@@ -29,8 +29,8 @@ static void end(struct session *s, struct command *c)
 {
 	struct idle_state *st = c->state;
 
-	c->tells_highest =
-		s->aware && session_is_selected(s) && view_told(&s->selected.view).v > st->told;
+	c->tells_highest = !st->bad && s->aware && session_is_selected(s) &&
+			   view_told(&s->selected.view).v > st->told;
 	session_answer_now(s, st->bad ? RESPONSE_BAD : RESPONSE_OK, NULL,
 			   st->bad ? "DONE was expected" : "IDLE completed");
 }

@@ -484,7 +484,9 @@ static void do_append(const Tm__Append *op, Tm__OpResult *result)
 	uid_result(result, b);
 	for (size_t i = 0; i < op->n_messages; i++) {
 		const Tm__AppendMessage *m = op->messages[i];
-		char *body = g_strndup((const char *)m->body.data, m->body.len);
+		char *body = m->body.data != NULL
+				     ? g_strndup((const char *)m->body.data, m->body.len)
+				     : g_strdup("in chunks");
 		uint64_t keywords = 0;
 
 		for (size_t k = 0; k < m->n_keywords; k++)
