@@ -11,6 +11,7 @@
 enum {
 	TICK_MILLISECONDS = 1000,
 	ACCOUNT_IDLE_MILLISECONDS = 10 * 60 * 1000,
+	ABSENT_IDLE_MILLISECONDS = 10 * 1000, /* strangers may ask for any name */
 	MAILBOX_BYTES_FIXED = 1024,
 };
 
@@ -137,7 +138,10 @@ static void look_at_partition(struct owner *o, struct partition *p, uint64_t now
 			    a->state == ACCOUNT_LOADING;
 
 		look_at_account(o, p, a, oldest, &busy);
-		if (!busy && a->used_ms + ACCOUNT_IDLE_MILLISECONDS < now_ms) {
+		uint64_t idle_ms = a->state == ACCOUNT_ABSENT ? ABSENT_IDLE_MILLISECONDS
+							      : ACCOUNT_IDLE_MILLISECONDS;
+
+		if (!busy && a->used_ms + idle_ms < now_ms) {
 			oldest->mailbox = NULL;
 			forget_account(p, a, &it);
 		}

@@ -437,8 +437,8 @@ static void evaluate_waiting(struct partition *p)
 {
 	if (refuse_all(p) || !partition_recovered(p))
 		return;
-	if (p->pending_bytes > PENDING_MAX_BYTES)
-		return; /* S13; partition_on_flushed() looks again */
+	if (flusher_pending_bytes(p->owner->node->db->flusher) > PENDING_MAX_BYTES)
+		return; /* S13; partition_on_flushed() and the tick look again */
 	if (p->chunks_first != NULL)
 		submit(p, make_batch(p, &p->chunks_first, &p->chunks_last), false);
 	while (p->ops_first != NULL && !p->evaluated_in_flight) {
