@@ -5,13 +5,14 @@
  *   GET    /metrics          Prometheus' text format
  *   GET    /status           JSON
  *   GET    /accounts         {"accounts":[{"name":..,"created":..},..]}
- *   POST   /accounts         {"name":..,"password":..}     201, 409
+ *   POST   /accounts         {"name":..,"password":..}     201 {"name":..}, 409
  *   PUT    /accounts/NAME    {"password":..}               204, 404
  *   DELETE /accounts/NAME                                  204, 404
  *
  * libmicrohttpd runs it on one thread of its own. Account ops go as a message to a loop, which asks
  * the router; the HTTP request is suspended meanwhile and answers 503 when nobody answered in time.
- * Errors are JSON as well: {"error":".."}. */
+ * Errors are JSON as well: {"error":".."}. There is no authentication; but what a browser sends for
+ * another site (an Origin header) changes nothing: 403. */
 #ifndef SERVER_ADMIN_ADMIN_H
 #define SERVER_ADMIN_ADMIN_H
 
@@ -32,10 +33,9 @@ struct admin_account {
 };
 
 struct admin_options {
-	const char *address;   /* "127.0.0.1" */
-	uint16_t port;         /* 0: any */
-	struct loop *loop;     /* where ops are sent from */
-	struct router *router; /* its router */
+	const char *address; /* "127.0.0.1" */
+	uint16_t port;       /* 0: any */
+	struct loop *loop;   /* from whose front account ops are sent */
 	struct auth *auth;
 	struct metrics *metrics;
 
@@ -53,7 +53,7 @@ struct admin_options {
  * admin_close(). Thread: main. */
 int admin_open(const struct admin_options *o, struct admin **ret);
 uint16_t admin_port(const struct admin *a);
-/* Answers what is under way with 503. Before the loops end. Accepts NULL, leaves NULL. */
+/* Ends what is under way. Before the loops end. Accepts NULL, leaves NULL. */
 void admin_close(struct admin **a);
 
 #endif
