@@ -339,7 +339,6 @@ static int open_admins(struct server *s)
 			.address = s->config.admin.at[i].address,
 			.port = s->config.admin.at[i].port,
 			.loop = s->loops[0],
-			.router = node_router(s->node, 0),
 			.auth = s->auth,
 			.metrics = s->metrics,
 			.data = s,
