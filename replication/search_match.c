@@ -11,7 +11,7 @@
 #include "server/mail/shape.h"
 #include "server/mail/text_match.h"
 #include "storage/base/err.h"
-#include "storage/flag_bits.h"
+#include "storage/base/flag_bits.h"
 
 /* What a criterion costs; children of AND and OR are tested in this order. */
 enum cost { COST_PIN, COST_ROW, COST_SHAPE, COST_HEADER, COST_BODY };

@@ -6,7 +6,7 @@
 #include "storage/base/uidset.h"
 #include "storage/census.h"
 #include "storage/cut.h"
-#include "storage/flag_bits.h"
+#include "storage/base/flag_bits.h"
 
 #include <stdlib.h>
 

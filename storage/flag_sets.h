@@ -8,7 +8,7 @@
 #define STORAGE_FLAG_SETS_H
 
 #include "storage/base/bytes.h"
-#include "storage/flag_bits.h"
+#include "storage/base/flag_bits.h"
 #include "storage/keywords.h"
 
 #include <stdbool.h>

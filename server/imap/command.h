@@ -13,8 +13,8 @@
 #include "server/imap/seq_set.h"
 #include "server/mail/date.h"
 #include "storage/base/arena.h"
+#include "storage/base/flag_bits.h"
 #include "storage/base/ids.h"
-#include "storage/flag_bits.h"
 
 enum command_kind {
 	CMD_NONE, /* not known (yet) */

@@ -6,9 +6,9 @@
 #include "server/imap/seq_set.h"
 #include "server/mail/nstring.h"
 #include "storage/base/buf.h"
+#include "storage/base/flag_bits.h"
 #include "storage/base/ids.h"
 #include "storage/base/uidset.h"
-#include "storage/flag_bits.h"
 
 /* An atom if it can be one, else a quoted string or a literal. NIL is quoted. */
 void response_astring(struct buf *out, struct span s);

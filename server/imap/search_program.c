@@ -5,8 +5,8 @@
 #include "server/imap/wire.h"
 #include "server/mail/date.h"
 #include "storage/base/err.h"
+#include "storage/base/flag_bits.h"
 #include "storage/base/limits.h"
-#include "storage/flag_bits.h"
 
 #include <assert.h>
 

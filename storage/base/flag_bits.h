@@ -1,7 +1,7 @@
 /* flag_bits.h: the system flags and special uses as bits, the same in memory, in ops, records and
  * rows. */
-#ifndef STORAGE_FLAG_BITS_H
-#define STORAGE_FLAG_BITS_H
+#ifndef STORAGE_BASE_FLAG_BITS_H
+#define STORAGE_BASE_FLAG_BITS_H
 
 /* RFC 3501 2.3.2, without \Recent, which is a session's. */
 enum system_flag {
