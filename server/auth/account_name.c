@@ -5,13 +5,21 @@
 
 #include <glib.h>
 
-/* ASCII needs no tables; almost every name is ASCII. False: it is not all ASCII. */
-static bool ascii_only(struct span raw)
+enum spelling { SPELLING_ASCII, SPELLING_OTHER, SPELLING_BAD };
+
+/* ASCII needs no tables, and almost every name is ASCII. */
+static enum spelling look_at(struct span raw)
 {
-	for (size_t i = 0; i < raw.bytes; i++)
-		if ((unsigned char)raw.at[i] >= 0x80)
-			return false;
-	return true;
+	enum spelling found = SPELLING_ASCII;
+
+	for (size_t i = 0; i < raw.bytes; i++) {
+		unsigned char c = (unsigned char)raw.at[i];
+		if (c <= ' ' || c == 0x7f || c == '/')
+			return SPELLING_BAD;
+		if (c >= 0x80)
+			found = SPELLING_OTHER;
+	}
+	return found;
 }
 
 /* Invisible characters would make two names look the same. */
@@ -36,23 +44,8 @@ static char *fold(struct span raw)
 	return again;
 }
 
-int account_name_normalise(struct span raw, struct buf *out)
+static int put_folded(struct span raw, struct buf *out)
 {
-	size_t before = out->bytes;
-
-	if (raw.bytes == 0 || raw.bytes > ACCOUNT_NAME_MAX_BYTES)
-		return ERR_BAD_INPUT;
-	if (ascii_only(raw)) {
-		for (size_t i = 0; i < raw.bytes; i++) {
-			unsigned char c = (unsigned char)raw.at[i];
-			if (c <= ' ' || c == 0x7f || c == '/') {
-				out->bytes = before;
-				return ERR_BAD_INPUT;
-			}
-			buf_putc(out, (char)ascii_lower(c));
-		}
-		return OK;
-	}
 	if (!g_utf8_validate(raw.at, (gssize)raw.bytes, NULL))
 		return ERR_BAD_INPUT;
 	char *name = fold(raw);
@@ -64,4 +57,19 @@ int account_name_normalise(struct span raw, struct buf *out)
 		buf_puts(out, name);
 	g_free(name);
 	return rc;
+}
+
+int account_name_normalise(struct span raw, struct buf *out)
+{
+	if (raw.bytes == 0 || raw.bytes > ACCOUNT_NAME_MAX_BYTES)
+		return ERR_BAD_INPUT;
+	switch (look_at(raw)) {
+	case SPELLING_ASCII:
+		for (size_t i = 0; i < raw.bytes; i++)
+			buf_putc(out, (char)ascii_lower((unsigned char)raw.at[i]));
+		return OK;
+	case SPELLING_OTHER: return put_folded(raw, out);
+	case SPELLING_BAD: break;
+	}
+	return ERR_BAD_INPUT;
 }
