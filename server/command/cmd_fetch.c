@@ -1,6 +1,10 @@
 /* cmd_fetch.c: FETCH and UID FETCH (RFC 3501 6.4.5, 7162 3.1.4, 3.2.6): one read with all messages
- * and items, in frames as the client takes them. Before it: news, if the set may reach beyond what
- * was told; one StoreFlags for \Seen, if some item sets it (IMAP.md, section 4). */
+ * and items, in frames as the client takes them. If some item sets \Seen, one StoreFlags comes
+ * before it (IMAP.md, section 4).
+ *
+ * A UID set may reach beyond what was told: "*", or UIDs that the client has from elsewhere. Then
+ * all that may be meant is asked for, and once the changes of the answer's own pin have been told,
+ * the set is resolved for good and the rest of the answer sifted by it. */
 #include "server/command/answer.h"
 #include "server/command/commands.h"
 #include "server/command/fetch_answer.h"
@@ -10,7 +14,10 @@
 
 struct fetch_state {
 	struct fetch_items items;
-	struct uidset uids;   /* asked for, of the view */
+	struct uidset uids;  /* asked for */
+	struct uidset exact; /* of a set that reaches beyond: what is meant after the changes */
+	bool reaches_beyond;
+	bool resolved;        /* `exact` is there */
 	struct uidset unseen; /* \Seen is still to be sent for these */
 	bool seen_changed;
 	uint32_t answered;
@@ -22,6 +29,7 @@ static void release(struct session *s, struct command *c)
 
 	(void)s;
 	uidset_free(&st->uids);
+	uidset_free(&st->exact);
 	uidset_free(&st->unseen);
 }
 
@@ -62,7 +70,14 @@ static void end(struct session *s, struct command *c, const Tm__ReadFrame *f)
 static void on_frame(struct session *s, struct command *c, const Tm__ReadFrame *f)
 {
 	struct fetch_state *st = c->state;
-	uint32_t n = fetch_answer_put(s, f);
+	uint32_t n;
+
+	if (st->reaches_beyond && !st->resolved && f->changes != NULL) {
+		st->resolved = true;
+		seq_set_resolve(&c->imap->u.fetch.set, view_highest_uid(&s->selected.view),
+				&st->exact);
+	}
+	n = fetch_answer_put(s, f, st->resolved ? &st->exact : NULL);
 
 	st->answered += n;
 	if (n > 0 && s->read.read.fetch->with_modseq &&
@@ -109,6 +124,20 @@ static void ask_vanished(struct session *s, struct command *c, Tm__Read *r)
 		r->vanished = v;
 }
 
+/* Changed rows that the data repeat are not told. "5:*" has them from 5 on, wherever "*" is. */
+static void skip_rows(struct session *s, struct command *c)
+{
+	const struct args_fetch *a = &c->imap->u.fetch;
+	struct fetch_state *st = c->state;
+
+	if ((st->items.simple & FETCH_FLAGS) == 0)
+		return;
+	if (st->reaches_beyond)
+		seq_set_resolve(&a->set, UINT32_MAX, &st->exact);
+	sync_skip(s, st->reaches_beyond ? &st->exact : &st->uids,
+		  a->has_changedsince ? a->changedsince.v : 0, UINT64_MAX);
+}
+
 static void ask(struct session *s, struct command *c)
 {
 	const struct args_fetch *a = &c->imap->u.fetch;
@@ -129,8 +158,7 @@ static void ask(struct session *s, struct command *c)
 	r->fetch = f;
 	if (a->vanished)
 		ask_vanished(s, c, r);
-	if ((st->items.simple & FETCH_FLAGS) != 0)
-		sync_skip(s, &st->uids, a->has_changedsince ? a->changedsince.v : 0, UINT64_MAX);
+	skip_rows(s, c);
 	sync_send_read(s, on_frame);
 }
 
@@ -182,6 +210,18 @@ static void on_seen(struct session *s, struct command *c, const Tm__OpResult *r)
 
 /* ---- the beginning ---- */
 
+/* All that the set may mean when the changes are known. */
+static void reach_beyond(struct session *s, struct command *c)
+{
+	const struct args_fetch *a = &c->imap->u.fetch;
+	struct fetch_state *st = c->state;
+	uint32_t next = view_uidnext(&s->selected.view);
+
+	seq_set_resolve(&a->set, view_highest_uid(&s->selected.view), &st->uids);
+	if (seq_set_has_star(&a->set))
+		uidset_add_range(&st->uids, next, UINT32_MAX);
+}
+
 static void resolve(struct session *s, struct command *c)
 {
 	const struct args_fetch *a = &c->imap->u.fetch;
@@ -190,6 +230,8 @@ static void resolve(struct session *s, struct command *c)
 	c->synced = false;
 	if (!uids_of_set(s, &a->set, &st->uids))
 		return;
+	if (st->reaches_beyond)
+		reach_beyond(s, c);
 	if (st->uids.count == 0 && !a->vanished) {
 		session_answer(s, RESPONSE_OK, NULL, "FETCH completed: there are no such messages");
 		return;
@@ -216,8 +258,11 @@ void fetch_run(struct session *s, struct command *c)
 	c->release = release;
 	if (a->has_changedsince || (a->items.simple & FETCH_MODSEQ) != 0)
 		session_become_aware(s);
-	if (uids_want_news(s, &a->set))
-		sync_now(s, resolve);
-	else
+	if (uids_want_news(s, &a->set) && fetch_items_set_seen(&st->items) &&
+	    !s->selected.read_only) {
+		sync_now(s, resolve); /* \\Seen has to be set before the data are read */
+	} else {
+		st->reaches_beyond = uids_want_news(s, &a->set);
 		resolve(s, c);
+	}
 }

@@ -42,8 +42,7 @@ static void on_told(struct session *s, struct command *c)
 	st->asking = false;
 	if (st->done) {
 		end(s, c);
-	} else if (st->again) {
-		st->again = false;
+	} else if (st->again && !conn_is_full(s->conn)) {
 		ask(s, c);
 	}
 }
@@ -53,6 +52,7 @@ static void ask(struct session *s, struct command *c)
 	struct idle_state *st = c->state;
 
 	st->asking = true;
+	st->again = false;
 	sync_now(s, on_told);
 }
 
@@ -60,9 +60,8 @@ static void on_changed(struct session *s, struct command *c)
 {
 	struct idle_state *st = c->state;
 
-	if (st->asking)
-		st->again = true;
-	else
+	st->again = true;
+	if (!st->asking && !conn_is_full(s->conn)) /* else when there is room */
 		ask(s, c);
 }
 

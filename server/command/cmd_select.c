@@ -130,7 +130,7 @@ static void on_frame(struct session *s, struct command *c, const Tm__ReadFrame *
 		return;
 	}
 	if (session_is_selected(s) && !st->other_uidvalidity)
-		(void)fetch_answer_put(s, f);
+		(void)fetch_answer_put(s, f, NULL);
 	if (!f->end)
 		return;
 	if (f->outcome != TM__OUTCOME__DONE) {

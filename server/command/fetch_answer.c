@@ -36,14 +36,15 @@ static bool put_piece(struct session *s, const Tm__FetchPiece *p)
 	return true;
 }
 
-uint32_t fetch_answer_put(struct session *s, const Tm__ReadFrame *f)
+uint32_t fetch_answer_put(struct session *s, const Tm__ReadFrame *f, const struct uidset *uids)
 {
 	uint32_t done = 0;
 
 	if (f->has_vanished)
 		put_vanished(s, f);
 	for (size_t i = 0; i < f->n_pieces; i++)
-		if (put_piece(s, f->pieces[i]))
+		if ((uids == NULL || uidset_has(uids, f->pieces[i]->uid)) &&
+		    put_piece(s, f->pieces[i]))
 			done++;
 	return done;
 }

@@ -5,8 +5,8 @@
 
 #include "server/session/session.h"
 
-/* VANISHED (EARLIER) and the pieces of a frame, after its changes were told. Returns how many
- * messages were finished in it. */
-uint32_t fetch_answer_put(struct session *s, const Tm__ReadFrame *f);
+/* VANISHED (EARLIER) and the pieces of a frame, after its changes were told; only of messages in
+ * `uids`, if it is not NULL. Returns how many messages were finished in it. */
+uint32_t fetch_answer_put(struct session *s, const Tm__ReadFrame *f, const struct uidset *uids);
 
 #endif

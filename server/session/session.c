@@ -136,6 +136,8 @@ static void on_drained(struct conn *c)
 	struct session *s = session_of_conn(c);
 
 	session_give_owed_credits(s);
+	if (s->changed_then != NULL && !session_is_dead(s))
+		s->changed_then(s, s->command); /* it waited for room */
 	session_drive(s);
 }
 

@@ -136,7 +136,7 @@ struct session {
 	read_then *read_then;
 	unsigned owed_credits; /* frames that were told while the output was full */
 	struct sync sync;
-	plain_then *changed_then; /* IDLE: the watched mailbox has changed */
+	plain_then *changed_then; /* IDLE: the watched mailbox has changed, or there is room */
 	plain_then *moved_then;
 	struct loop *loop; /* of the connection, or where it died */
 };

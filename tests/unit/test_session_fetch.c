@@ -48,7 +48,6 @@ START_TEST(changedsince)
 	talk(c, "a UID FETCH 1:* FLAGS (CHANGEDSINCE 4)\r\n",
 	     "* OK [HIGHESTMODSEQ 5] Highest\r\n"
 	     "* 2 FETCH (UID 2 FLAGS (\\Seen) MODSEQ (6))\r\n"
-	     "* 2 FETCH (UID 2 FLAGS (\\Seen) MODSEQ (6))\r\n"
 	     "* 4 FETCH (UID 4 FLAGS (\\Flagged) MODSEQ (5))\r\na OK FETCH completed\r\n");
 	talk(c, "b FETCH 1:* FLAGS (CHANGEDSINCE 5)\r\n",
 	     "* 2 FETCH (UID 2 FLAGS (\\Seen) MODSEQ (6))\r\nb OK FETCH completed\r\n");
@@ -77,8 +76,17 @@ START_TEST(star_is_what_is_there)
 	talk(c, "b UID FETCH * (UID)\r\n", "* 5 FETCH (UID 5)\r\nb OK FETCH completed\r\n");
 	talk(c, "d FETCH * (UID)\r\n", "* 5 FETCH (UID 5)\r\nd OK FETCH completed\r\n");
 	talk(c, "f UID FETCH 77:* (UID)\r\n", "* 5 FETCH (UID 5)\r\nf OK FETCH completed\r\n");
-	talk(c, "g UID FETCH 77 (UID)\r\n", "g OK FETCH completed: there are no such messages\r\n");
-	talk(c, "h FETCH 6 (UID)\r\n", "h BAD There is no message of this number\r\n");
+	talk(c, "g UID FETCH 77 (UID)\r\n", "g OK FETCH completed\r\n");
+	world_flag("INBOX", 4, "\\Draft");
+	world_append("INBOX", "", "new"); /* uid 6: "6:*" is not 5, and not 4 */
+	talk(c, "i UID FETCH 6:* (FLAGS)\r\n",
+	     "* 6 EXISTS\r\n* 2 RECENT\r\n* 4 FETCH (UID 4 FLAGS (\\Draft))\r\n"
+	     "* 6 FETCH (UID 6 FLAGS (\\Recent))\r\ni OK FETCH completed\r\n");
+	world_flag("INBOX", 5, "\\Draft");
+	talk(c, "j UID FETCH 7:* (FLAGS)\r\n",
+	     "* 5 FETCH (UID 5 FLAGS (\\Draft \\Recent))\r\n"
+	     "* 6 FETCH (UID 6 FLAGS (\\Recent))\r\nj OK FETCH completed\r\n");
+	talk(c, "h FETCH 7 (UID)\r\n", "h BAD There is no message of this number\r\n");
 }
 END_TEST
 
