@@ -237,7 +237,8 @@ static int find_range(const struct fetch_reader *f, const struct looked_up *m,
 	return section_find(f->shape, &p->section, ret);
 }
 
-/* HEADER.FIELDS: the whole header runs through the filter first. */
+/* HEADER.FIELDS: the header runs through the filter first, of a monstrous one as much as the scanner
+ * looks at, too. */
 static int filter_header(struct fetch_reader *f, const struct looked_up *m,
 			 const struct fetch_part *p, struct section_range *range)
 {
@@ -245,6 +246,8 @@ static int filter_header(struct fetch_reader *f, const struct looked_up *m,
 	struct buf slice = { 0 };
 	int rc = OK;
 
+	if (range->bytes > HEADER_MAX_BYTES)
+		range->bytes = HEADER_MAX_BYTES;
 	buf_reset(&f->filtered);
 	header_filter_init(&filter, &p->section, &f->filtered);
 	while (rc == OK && range->bytes > 0) {

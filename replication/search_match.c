@@ -1,17 +1,17 @@
 #include "replication/search_match.h"
 
-#include <assert.h>
-#include <glib.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "server/mail/date.h"
 #include "server/mail/decode.h"
 #include "server/mail/shape.h"
 #include "server/mail/text_match.h"
 #include "storage/base/err.h"
 #include "storage/base/flag_bits.h"
+
+#include <assert.h>
+#include <glib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* What a criterion costs; children of AND and OR are tested in this order. */
 enum cost { COST_PIN, COST_ROW, COST_SHAPE, COST_HEADER, COST_BODY };
@@ -37,8 +37,8 @@ struct search_matcher {
 	/* The message at hand, as far as it was asked for. */
 	const struct search_context *c;
 	const struct page_entry *e;
-	bool has_info, has_shape;
-	struct message_info info;
+	const struct message_info *info;
+	bool has_shape;
 	struct buf shape_bytes;
 	struct arena shape_arena;
 	const struct shape *shape;
@@ -47,14 +47,14 @@ struct search_matcher {
 /* ---- preparing ---- */
 
 static const enum cost costs[SEARCH_KEY_COUNT] = {
-	[SEARCH_BEFORE] = COST_ROW,	    [SEARCH_ON] = COST_ROW,
-	[SEARCH_SINCE] = COST_ROW,	    [SEARCH_SAVED_BEFORE] = COST_ROW,
-	[SEARCH_SAVED_ON] = COST_ROW,	    [SEARCH_SAVED_SINCE] = COST_ROW,
-	[SEARCH_OLDER] = COST_ROW,	    [SEARCH_YOUNGER] = COST_ROW,
-	[SEARCH_EMAILID] = COST_ROW,	    [SEARCH_THREADID] = COST_ROW,
-	[SEARCH_SENT_BEFORE] = COST_SHAPE,  [SEARCH_SENT_ON] = COST_SHAPE,
-	[SEARCH_SENT_SINCE] = COST_SHAPE,   [SEARCH_HEADER] = COST_HEADER,
-	[SEARCH_BODY] = COST_BODY,	    [SEARCH_TEXT] = COST_BODY,
+	[SEARCH_BEFORE] = COST_ROW,        [SEARCH_ON] = COST_ROW,
+	[SEARCH_SINCE] = COST_ROW,         [SEARCH_SAVED_BEFORE] = COST_ROW,
+	[SEARCH_SAVED_ON] = COST_ROW,      [SEARCH_SAVED_SINCE] = COST_ROW,
+	[SEARCH_OLDER] = COST_ROW,         [SEARCH_YOUNGER] = COST_ROW,
+	[SEARCH_EMAILID] = COST_ROW,       [SEARCH_THREADID] = COST_ROW,
+	[SEARCH_SENT_BEFORE] = COST_SHAPE, [SEARCH_SENT_ON] = COST_SHAPE,
+	[SEARCH_SENT_SINCE] = COST_SHAPE,  [SEARCH_HEADER] = COST_HEADER,
+	[SEARCH_BODY] = COST_BODY,         [SEARCH_TEXT] = COST_BODY,
 };
 
 static int by_cost(const void *a, const void *b)
@@ -175,26 +175,13 @@ uint64_t search_matcher_least_modseq(const struct search_matcher *m)
 
 /* ---- what the store says of the message at hand ---- */
 
-static int need_info(struct search_matcher *m)
-{
-	if (m->has_info)
-		return OK;
-	int rc = store_message(m->c->store, m->c->partition, m->c->pin->id,
-			       (msg_uid){ m->e->uid }, &m->info);
-	m->has_info = rc == OK;
-	return rc;
-}
-
 static int need_shape(struct search_matcher *m)
 {
 	if (m->has_shape)
 		return OK;
-	int rc = need_info(m);
-	if (rc != OK)
-		return rc;
 	buf_reset(&m->shape_bytes);
 	arena_reset(&m->shape_arena);
-	rc = store_shape(m->c->store, m->c->partition, &m->info, &m->shape_bytes);
+	int rc = store_shape(m->c->store, m->c->partition, m->info, &m->shape_bytes);
 	if (rc == OK)
 		rc = shape_decode(buf_span(&m->shape_bytes), &m->shape_arena, &m->shape);
 	m->has_shape = rc == OK;
@@ -205,7 +192,7 @@ static int read_bytes(void *data, uint64_t offset, size_t bytes, struct buf *out
 {
 	struct search_matcher *m = data;
 
-	return store_body(m->c->store, m->c->partition, m->info.guid, offset, bytes, out);
+	return store_body(m->c->store, m->c->partition, m->info->guid, offset, bytes, out);
 }
 
 /* ---- criteria ---- */
@@ -255,19 +242,19 @@ static bool has_id(const struct search_matcher *m, const struct search_node *n)
 	char hex[2 * sizeof(guid) + 1];
 
 	if (n->key == SEARCH_THREADID) {
-		snprintf(hex, sizeof(hex), "%016llx", (unsigned long long)m->info.thread);
+		snprintf(hex, sizeof(hex), "%016llx", (unsigned long long)m->info->thread);
 		return same_id(n->text, 'T', hex);
 	}
 	for (size_t i = 0; i < sizeof(guid); i++)
-		snprintf(hex + 2 * i, 3, "%02x", m->info.guid.b[i]);
+		snprintf(hex + 2 * i, 3, "%02x", m->info->guid.b[i]);
 	return same_id(n->text, 'M', hex);
 }
 
 static bool on_row(const struct search_matcher *m, const struct search_node *n)
 {
-	int64_t internal = day_of(m->info.internaldate, m->info.zone);
-	int64_t saved = day_of(m->info.savedate, 0);
-	int64_t age = m->c->now - m->info.internaldate;
+	int64_t internal = day_of(m->info->internaldate, m->info->zone);
+	int64_t saved = day_of(m->info->savedate, 0);
+	int64_t age = m->c->now - m->info->internaldate;
 
 	switch ((int)n->key) {
 	case SEARCH_BEFORE: return internal < n->day;
@@ -312,20 +299,14 @@ static int test_leaf(struct search_matcher *m, struct test *t, bool *ret)
 
 	switch (t->cost) {
 	case COST_PIN: *ret = on_pin(m, t); return OK;
-	case COST_ROW:
-		rc = need_info(m);
-		if (rc == OK)
-			*ret = on_row(m, t->node);
-		return rc;
+	case COST_ROW: *ret = on_row(m, t->node); return OK;
 	case COST_SHAPE:
 		rc = need_shape(m);
 		if (rc == OK)
 			*ret = on_sent_date(m, t->node);
 		return rc;
 	case COST_HEADER:
-	case COST_BODY:
-		rc = need_shape(m);
-		return rc == OK ? on_text(m, t, ret) : rc;
+	case COST_BODY: rc = need_shape(m); return rc == OK ? on_text(m, t, ret) : rc;
 	}
 	return ERR_CORRUPT;
 }
@@ -360,13 +341,64 @@ static int test_node(struct search_matcher *m, struct test *t, bool *ret)
 	}
 }
 
-int search_matcher_test(struct search_matcher *m, const struct search_context *c,
-			const struct page_entry *e, bool *ret)
+static enum match glance_at(struct search_matcher *m, struct test *t);
+
+static enum match glance_at_children(struct search_matcher *m, struct test *t)
+{
+	enum match decides = t->node->key == SEARCH_AND ? MATCH_NO : MATCH_YES;
+	bool unknown = false;
+
+	for (size_t i = 0; i < t->child_count; i++) {
+		enum match one = glance_at(m, &t->children[i]);
+
+		if (one == decides)
+			return decides;
+		unknown = unknown || one == MATCH_UNKNOWN;
+	}
+	if (unknown)
+		return MATCH_UNKNOWN;
+	return decides == MATCH_NO ? MATCH_YES : MATCH_NO;
+}
+
+static enum match glance_at(struct search_matcher *m, struct test *t)
+{
+	enum match one;
+
+	switch ((int)t->node->key) {
+	case SEARCH_AND:
+	case SEARCH_OR: return glance_at_children(m, t);
+	case SEARCH_NOT:
+		one = glance_at(m, &t->children[0]);
+		if (one == MATCH_UNKNOWN)
+			return one;
+		return one == MATCH_NO ? MATCH_YES : MATCH_NO;
+	default:
+		if (t->cost > COST_PIN)
+			return MATCH_UNKNOWN;
+		return on_pin(m, t) ? MATCH_YES : MATCH_NO;
+	}
+}
+
+static void look_at(struct search_matcher *m, const struct search_context *c,
+		    const struct page_entry *e, const struct message_info *info)
 {
 	m->c = c;
 	m->e = e;
-	m->has_info = false;
+	m->info = info;
 	m->has_shape = false;
+}
+
+enum match search_matcher_glance(struct search_matcher *m, const struct search_context *c,
+				 const struct page_entry *e)
+{
+	look_at(m, c, e, NULL);
+	return glance_at(m, &m->root);
+}
+
+int search_matcher_test(struct search_matcher *m, const struct search_context *c,
+			const struct page_entry *e, const struct message_info *info, bool *ret)
+{
+	look_at(m, c, e, info);
 	int rc = test_node(m, &m->root, ret);
 	if (rc == ERR_NOT_FOUND) {
 		*ret = false;

@@ -1,5 +1,6 @@
 /* search_match.h: does one message match a search program? (RFC 3501, 6.4.4.) What a criterion
- * needs of the store (message row, shape, bytes) is read when the first one asks for it.
+ * needs of the store (shape, bytes) is read when the first one asks for it; what the pin decides
+ * needs nothing of it.
  * Thread: one at a time. */
 #ifndef REPLICATION_SEARCH_MATCH_H
 #define REPLICATION_SEARCH_MATCH_H
@@ -29,8 +30,14 @@ bool search_matcher_needs_store(const struct search_matcher *m);
 /* Messages with a lower modseq cannot match (0: nothing is known). */
 uint64_t search_matcher_least_modseq(const struct search_matcher *m);
 
-/* OK and the answer in *ret; a message that is gone from the store does not match. */
+/* What the pin alone says of a message. */
+enum match { MATCH_NO, MATCH_YES, MATCH_UNKNOWN };
+enum match search_matcher_glance(struct search_matcher *m, const struct search_context *c,
+				 const struct page_entry *e);
+
+/* The whole test, for what is MATCH_UNKNOWN. `info`: the message's row, which the caller has read
+ * for many at once. OK and the answer in *ret; what is gone from the store does not match. */
 int search_matcher_test(struct search_matcher *m, const struct search_context *c,
-			const struct page_entry *e, bool *ret);
+			const struct page_entry *e, const struct message_info *info, bool *ret);
 
 #endif
