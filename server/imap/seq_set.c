@@ -104,24 +104,36 @@ static enum parse count_ranges(struct cursor *c, uint32_t *ret)
 	return PARSE_OK;
 }
 
+/* The ranges of a set, as written. */
+static enum parse take_ranges(struct cursor *c, struct arena *a, struct seq_set *s)
+{
+	uint32_t count = 0;
+	bool more = true;
+
+	TRY(count_ranges(c, &count));
+	s->at = arena_alloc(a, count * sizeof(s->at[0]));
+	while (more) {
+		assert(s->count < count);
+		if (one_range(c, &s->at[s->count++]) == PARSE_BAD)
+			return lex_bad(c, "Invalid message set");
+		TRY(lex_if_char(c, ',', &more));
+	}
+	normalise(s);
+	return PARSE_OK;
+}
+
 enum parse seq_set_parse(struct cursor *c, struct arena *a, struct seq_set *ret)
 {
 	struct cursor in = *c;
 	struct seq_set s = { 0 };
-	uint32_t count = 0;
-	bool more = true;
+	enum parse rc = lex_if_char(&in, '$', &s.saved);
 
-	TRY(lex_if_char(&in, '$', &s.saved));
-	if (!s.saved)
-		TRY(count_ranges(c, &count));
-	s.at = count == 0 ? NULL : arena_alloc(a, count * sizeof(s.at[0]));
-	while (!s.saved && more) {
-		assert(s.count < count);
-		if (one_range(&in, &s.at[s.count++]) == PARSE_BAD)
-			return lex_bad(c, "Invalid message set");
-		TRY(lex_if_char(&in, ',', &more));
-	}
-	normalise(&s);
+	if (rc == PARSE_OK && !s.saved)
+		rc = take_ranges(&in, a, &s);
+	if (rc == PARSE_BAD)
+		return lex_bad(c, in.why);
+	if (rc == PARSE_MORE)
+		return PARSE_MORE;
 	*ret = s;
 	c->at = in.at;
 	return PARSE_OK;

@@ -171,84 +171,100 @@ static inline void dump_id(struct buf *out, const struct args_id *args)
 	}
 }
 
-static inline void dump_arguments(struct buf *out, const struct imap_command *c)
+static inline void dump_enable(struct buf *out, const struct args_enable *args)
 {
-	switch (c->kind) {
-	case CMD_APPEND:
-		dump_mailbox(out, &c->u.append.mailbox);
-		for (uint32_t i = 0; i < c->u.append.count; i++)
-			dump_append_message(out, &c->u.append.messages[i]);
-		return;
-	case CMD_AUTHENTICATE:
+	for (uint32_t i = 0; i < args->count; i++) {
+		buf_putc(out, ' ');
+		dump_quoted(out, args->names[i]);
+	}
+}
+
+static inline void dump_append(struct buf *out, const struct args_append *args)
+{
+	dump_mailbox(out, &args->mailbox);
+	for (uint32_t i = 0; i < args->count; i++)
+		dump_append_message(out, &args->messages[i]);
+}
+
+static inline void dump_args_search(struct buf *out, const struct args_search *args)
+{
+	if (args->extended)
+		buf_printf(out, " return=%u", args->want);
+	buf_putc(out, ' ');
+	dump_quoted(out, args->program.charset);
+	buf_putc(out, ' ');
+	dump_search(out, args->program.root);
+}
+
+/* Commands whose arguments are one or two words or names. */
+static inline void dump_few_arguments(struct buf *out, const struct imap_command *c)
+{
+	if (c->kind == CMD_AUTHENTICATE) {
 		buf_putc(out, ' ');
 		dump_quoted(out, c->u.authenticate.mechanism);
 		if (c->u.authenticate.has_initial)
 			dump_quoted(out, c->u.authenticate.initial);
-		return;
-	case CMD_COMPRESS: dump_quoted(out, c->u.compress.algorithm); return;
-	case CMD_COPY:
-	case CMD_MOVE:
+	} else if (c->kind == CMD_LOGIN) {
+		buf_putc(out, ' ');
+		dump_quoted(out, c->u.login.user);
+		dump_quoted(out, c->u.login.password);
+	} else if (c->kind == CMD_COMPRESS) {
+		dump_quoted(out, c->u.compress.algorithm);
+	} else if (c->kind == CMD_COPY || c->kind == CMD_MOVE) {
 		dump_set(out, &c->u.copy.set);
 		dump_mailbox(out, &c->u.copy.mailbox);
-		return;
-	case CMD_CREATE:
+	} else if (c->kind == CMD_CREATE) {
 		dump_mailbox(out, &c->u.create.mailbox);
 		if (c->u.create.has_use)
 			buf_printf(out, " use=%u%s", c->u.create.special_use,
 				   c->u.create.unknown_use ? "?" : "");
-		return;
-	case CMD_ENABLE:
-		for (uint32_t i = 0; i < c->u.enable.count; i++) {
-			buf_putc(out, ' ');
-			dump_quoted(out, c->u.enable.names[i]);
-		}
-		return;
-	case CMD_EXPUNGE:
-		if (c->uid)
-			dump_set(out, &c->u.expunge.set);
-		return;
+	} else if (c->kind == CMD_RENAME) {
+		dump_mailbox(out, &c->u.rename.from);
+		dump_mailbox(out, &c->u.rename.to);
+	} else if (c->kind == CMD_STATUS) {
+		dump_mailbox(out, &c->u.status.mailbox);
+		buf_printf(out, " items=%u", c->u.status.items);
+	} else if (c->kind == CMD_EXPUNGE && c->uid) {
+		dump_set(out, &c->u.expunge.set);
+	}
+}
+
+static inline void dump_arguments(struct buf *out, const struct imap_command *c)
+{
+	switch (c->kind) {
+	case CMD_APPEND: dump_append(out, &c->u.append); return;
+	case CMD_DELETE:
+	case CMD_SUBSCRIBE:
+	case CMD_UNSUBSCRIBE: dump_mailbox(out, &c->u.mailbox.mailbox); return;
+	case CMD_ENABLE: dump_enable(out, &c->u.enable); return;
+	case CMD_EXAMINE:
+	case CMD_SELECT: dump_select(out, &c->u.select); return;
 	case CMD_FETCH: dump_fetch(out, &c->u.fetch); return;
 	case CMD_ID: dump_id(out, &c->u.id); return;
 	case CMD_LIST:
 	case CMD_LSUB: dump_list(out, &c->u.list); return;
-	case CMD_LOGIN:
-		buf_putc(out, ' ');
-		dump_quoted(out, c->u.login.user);
-		dump_quoted(out, c->u.login.password);
-		return;
-	case CMD_DELETE:
-	case CMD_SUBSCRIBE:
-	case CMD_UNSUBSCRIBE: dump_mailbox(out, &c->u.mailbox.mailbox); return;
-	case CMD_RENAME:
-		dump_mailbox(out, &c->u.rename.from);
-		dump_mailbox(out, &c->u.rename.to);
-		return;
-	case CMD_SEARCH:
-		if (c->u.search.extended)
-			buf_printf(out, " return=%u", c->u.search.want);
-		buf_putc(out, ' ');
-		dump_quoted(out, c->u.search.program.charset);
-		buf_putc(out, ' ');
-		dump_search(out, c->u.search.program.root);
-		return;
-	case CMD_EXAMINE:
-	case CMD_SELECT: dump_select(out, &c->u.select); return;
-	case CMD_STATUS:
-		dump_mailbox(out, &c->u.status.mailbox);
-		buf_printf(out, " items=%u", c->u.status.items);
-		return;
+	case CMD_SEARCH: dump_args_search(out, &c->u.search); return;
 	case CMD_STORE: dump_store(out, &c->u.store); return;
+	case CMD_AUTHENTICATE:
 	case CMD_CAPABILITY:
 	case CMD_CHECK:
 	case CMD_CLOSE:
+	case CMD_COMPRESS:
+	case CMD_COPY:
+	case CMD_COUNT:
+	case CMD_CREATE:
+	case CMD_EXPUNGE:
 	case CMD_IDLE:
+	case CMD_LOGIN:
 	case CMD_LOGOUT:
+	case CMD_MOVE:
 	case CMD_NAMESPACE:
-	case CMD_NOOP:
-	case CMD_STARTTLS:
-	case CMD_UNSELECT:
 	case CMD_NONE:
-	case CMD_COUNT: return;
+	case CMD_NOOP:
+	case CMD_RENAME:
+	case CMD_STARTTLS:
+	case CMD_STATUS:
+	case CMD_UNSELECT: dump_few_arguments(out, c); return;
 	}
 }
 
