@@ -24,7 +24,7 @@ struct read_run {
 	struct reader *reader;
 	Tm__ReadFrame frame;
 	int more;
-	bool running; /* on a reader thread */
+	bool running; /* on a reader thread, or its frame is being told */
 };
 
 static void end_read(struct read_job *j, Tm__Outcome outcome, const char *text)
@@ -90,13 +90,16 @@ static void frame_is_there(struct message *message, void *receiver)
 	struct read_job *j = r->read_job;
 
 	(void)receiver;
-	r->running = false;
 	if (r->more > 0 && !j->cancelled) {
-		send_frame(j, &r->frame);
-		if (j->run == r && j->credits > 0)
-			start_next(r);
-		return;
+		send_frame(j, &r->frame); /* it may give credit or cancel, but needs the frame yet */
+		r->running = false;
+		if (!j->cancelled) {
+			if (j->credits > 0)
+				start_next(r);
+			return;
+		}
 	}
+	r->running = false;
 	/* The end, whatever it is. The job is its owner's again after the reply. */
 	j->run = NULL;
 	if (r->more == 0 && !j->cancelled)
