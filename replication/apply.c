@@ -433,6 +433,11 @@ int apply_committed(struct partition *p, const Tm__Record *r)
 		upload_table_stored(p->uploads, r->chunk_stored);
 		return OK;
 	}
+	if (r->what_case == TM__RECORD__WHAT_BODIES_COLLECTED) {
+		for (size_t i = 0; i < r->bodies_collected->n_guids; i++)
+			upload_table_forget(p->uploads, r->bodies_collected->guids[i]);
+		return OK;
+	}
 
 	if (r->what_case == TM__RECORD__WHAT_MAILBOX_DELETED)
 		watch_changed(p->watches, (mailbox_id){ r->mailbox_deleted->mailbox },

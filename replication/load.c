@@ -301,11 +301,17 @@ static void drop(struct message *message)
 	load_free(l);
 }
 
+static void drop_job(struct job *job)
+{
+	drop(&((struct load *)job)->message);
+}
+
 static struct load *load_new(struct partition *p, enum load_kind kind)
 {
 	struct load *l = g_new0(struct load, 1);
 
 	l->job.run = run;
+	l->job.drop = drop_job;
 	l->message.deliver = deliver;
 	l->message.drop = drop;
 	l->kind = kind;

@@ -184,6 +184,8 @@ void node_close(struct node **nn)
 	workpool_close(&n->readers);
 	workpool_close(&n->loaders);
 	db_close(&n->db); /* what the partitions lent to its threads comes back */
+	for (unsigned i = 0; n->owners != NULL && i < n->loop_count; i++)
+		inbox_drop(loop_inbox(n->loops[i])); /* ... and names them */
 	for (unsigned i = 0; n->routers != NULL && i < n->loop_count; i++)
 		router_free(&n->routers[i]);
 	for (unsigned i = 0; n->owners != NULL && i < n->loop_count; i++)

@@ -9,6 +9,7 @@
 
 #include "replication/change_sink.h"
 #include "replication/coordinator.h"
+#include "replication/janitor.h"
 #include "storage/base/inbox.h"
 #include "storage/db.h"
 
@@ -22,6 +23,7 @@ struct node_options {
 	size_t pages_bytes;  /* memory budget of all mailboxes in use; 0: 512 MiB */
 	bool route_remote;   /* every op and read goes encoded, as if to another node (tests) */
 	bool accept_loss;    /* serve partitions whose log fell short of its mark */
+	struct janitor_options janitor;
 	/* The disk failed for good: the process must end soon. Thread: any. */
 	void (*disk_failed)(void *data);
 	void *data;

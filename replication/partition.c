@@ -5,6 +5,7 @@
 #include "replication/apply.h"
 #include "replication/batch.h"
 #include "replication/evaluate.h"
+#include "replication/janitor.h"
 #include "replication/load.h"
 #include "replication/node.h"
 #include "replication/owner.h"
@@ -20,7 +21,6 @@
 enum {
 	DEDUP_MEMORY_SECONDS = 120, /* longer than any op is repeated */
 	DEDUP_LOOKUP_MILLISECONDS = (SESSION_OP_DEADLINE_SECONDS + 60) * 1000,
-	UPLOAD_MEMORY_SECONDS = BODY_COLLECT_SECONDS / 2,
 };
 
 /* ---- life ---- */
@@ -36,6 +36,7 @@ struct partition *partition_new(struct owner *o, partition_id id)
 	p->accounts_by_id = g_hash_table_new(g_int64_hash, g_int64_equal);
 	p->watches = watches_new();
 	p->uploads = upload_table_new();
+	p->janitor = janitor_new(p, &o->node->options.janitor);
 	g_queue_init(&p->pending);
 	return p;
 }
@@ -75,6 +76,7 @@ void partition_free(struct partition **pp)
 	dedup_free(&p->dedup);
 	watches_free(&p->watches);
 	upload_table_free(&p->uploads);
+	janitor_free(&p->janitor);
 	g_free(p);
 	*pp = NULL;
 }
@@ -433,6 +435,21 @@ static void submit(struct partition *p, struct batch *b, bool evaluated)
 	propose(p, b);
 }
 
+/* What the leader changes by itself: a batch without ops. */
+static void evaluate_own(struct partition *p)
+{
+	if (p->evaluated_in_flight || !janitor_waits(p->janitor))
+		return;
+	struct batch *b = batch_take(&p->owner->pool, p);
+	Tm__Change *c = janitor_evaluate(p->janitor, &b->arena);
+
+	if (c != NULL)
+		batch_add_change(b, c);
+	submit(p, b, true);
+	if (c != NULL)
+		janitor_proposed(p->janitor, p->replica.last);
+}
+
 static void evaluate_waiting(struct partition *p)
 {
 	if (refuse_all(p) || !partition_recovered(p))
@@ -441,6 +458,7 @@ static void evaluate_waiting(struct partition *p)
 		return; /* S13; partition_on_flushed() and the tick look again */
 	if (p->chunks_first != NULL)
 		submit(p, make_batch(p, &p->chunks_first, &p->chunks_last), false);
+	evaluate_own(p);
 	while (p->ops_first != NULL && !p->evaluated_in_flight) {
 		struct op_job *before = p->ops_first;
 
@@ -759,11 +777,15 @@ static void expire_waiting(struct partition *p, uint64_t now_ms)
 
 void partition_tick(struct partition *p, uint64_t now_ms)
 {
+	const struct node *n = p->owner->node;
 	int64_t now = clock_real_seconds();
 
 	expire_waiting(p, now_ms);
 	dedup_age(p->dedup, now - DEDUP_MEMORY_SECONDS);
-	upload_table_age(p->uploads, now - UPLOAD_MEMORY_SECONDS);
+	/* Long before the janitor takes what an upload left behind (J1). */
+	upload_table_age(p->uploads, now - janitor_body_seconds(&n->options.janitor) / 2);
+	if (partition_recovered(p) && !p->stopped)
+		janitor_tick(p->janitor, now_ms);
 	/* A load that found the loaders' queue full is asked for again. */
 	if (p->loads == NULL && (p->parked_ops != NULL || p->parked_reads != NULL))
 		unpark(p);

@@ -28,6 +28,7 @@
 
 struct batch;
 struct owner;
+struct janitor;
 struct load;
 
 /* Values of the partition row that ops change. */
@@ -77,6 +78,7 @@ struct partition {
 
 	struct watches *watches;
 	struct upload_table *uploads;
+	struct janitor *janitor;
 	uint64_t dedup_lookup_until_ms;    /* rule S11 */
 	struct partition *next_ready;      /* in the owner's list */
 	bool ready;

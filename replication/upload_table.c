@@ -82,6 +82,17 @@ bool upload_table_complete(const struct upload_table *t, const Tm__AppendMessage
 	return u != NULL && u->body.count == m->chunks && u->shape.count == m->shape_chunks;
 }
 
+bool upload_table_has(const struct upload_table *t, guid g)
+{
+	return g_hash_table_contains(t->by_guid, &g);
+}
+
+void upload_table_forget(struct upload_table *t, ProtobufCBinaryData g)
+{
+	if (g.len == sizeof(guid))
+		g_hash_table_remove(t->by_guid, g.data);
+}
+
 void upload_table_done(struct upload_table *t, const Tm__MessagesAdded *r)
 {
 	for (size_t i = 0; i < r->n_messages; i++)

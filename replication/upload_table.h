@@ -7,6 +7,7 @@
 
 #include "proto/op.pb-c.h"
 #include "proto/record.pb-c.h"
+#include "storage/base/ids.h"
 
 #include <stdbool.h>
 
@@ -18,6 +19,10 @@ void upload_table_free(struct upload_table **t);
 void upload_table_stored(struct upload_table *t, const Tm__ChunkStored *c);
 /* Are all chunks of the message's body and shape there? True also if it needs none. */
 bool upload_table_complete(const struct upload_table *t, const Tm__AppendMessage *m);
+/* Does somebody count on chunks of it? */
+bool upload_table_has(const struct upload_table *t, guid g);
+/* Its chunks are gone. Accepts bytes that are no guid. */
+void upload_table_forget(struct upload_table *t, ProtobufCBinaryData g);
 /* The message exists now: the bodyref keeps its chunks. */
 void upload_table_done(struct upload_table *t, const Tm__MessagesAdded *r);
 /* Forget uploads that were not touched since `when` (unix seconds); the collector takes them. */

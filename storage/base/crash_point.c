@@ -23,6 +23,7 @@ const char *const crash_point_names[] = {
 	"flush.written",
 	"flush.persisted",
 	"partition.evaluated",
+	"janitor.evaluated",
 	"partition.logged",
 	"partition.applied",
 	"test.crash", /* the unit test's own */

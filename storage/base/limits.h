@@ -95,6 +95,13 @@ enum {
 	READ_CREDIT_FRAMES = 4,
 	DEDUP_KEEP_SECONDS = 24 * 3600,
 	BODY_COLLECT_SECONDS = 3600,
+	JANITOR_INTERVAL_MILLISECONDS = 60 * 1000,
+	JANITOR_RESULTS_INTERVAL_MILLISECONDS = 3600 * 1000,
+	JANITOR_BODIES_MAX = 1000,                     /* in one round of a partition */
+	JANITOR_CHUNKS_MAX = 4096,                     /* of these bodies, about */
+	JANITOR_RESULTS_MAX = 1000,
+	JANITOR_PURGES_MAX = 8,                        /* mailboxes */
+	JANITOR_PURGE_MESSAGES = 1000,                 /* of each */
 
 	/* Configuration. */
 	CONFIG_FILE_MAX_BYTES = 1024 * 1024,
