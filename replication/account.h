@@ -13,15 +13,15 @@
 #ifndef REPLICATION_ACCOUNT_H
 #define REPLICATION_ACCOUNT_H
 
-#include <glib.h>
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "proto/row.pb-c.h"
 #include "storage/base/ids.h"
 #include "storage/pages.h"
 #include "storage/ring.h"
 #include "storage/vanished.h"
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 struct account;
 
@@ -34,13 +34,13 @@ struct mailbox {
 	int64_t created;
 	bool deleted; /* takes no ops and no reads any more (S12) */
 
-	struct mailbox_pages *pages; /* never NULL; without messages unless `loaded` */
-	struct mailbox_pages *work;  /* of the batch in evaluation or in flight, else NULL */
-	struct ring *ring;           /* NULL while the messages are not loaded */
-	struct vanished *vanished;   /* likewise */
-	bool loaded;                 /* the messages are there */
-	bool loading;                /* a reader is at it */
-	uint64_t used_ms;            /* boot time of the last use; for the budget */
+	struct mailbox_pages *pages;  /* never NULL; without messages unless `loaded` */
+	struct mailbox_pages *work;   /* of the batch in evaluation or in flight, else NULL */
+	struct ring *ring;            /* NULL while the messages are not loaded */
+	struct vanished *vanished;    /* likewise */
+	bool loaded;                  /* the messages are there */
+	bool loading;                 /* a reader is at it */
+	uint64_t used_ms;             /* boot time of the last use; for the budget */
 	struct mailbox *next_touched; /* list of the batch */
 };
 

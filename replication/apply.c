@@ -1,9 +1,9 @@
 #include "replication/apply.h"
 
-#include <assert.h>
-
 #include "replication/upload_table.h"
 #include "replication/watch.h"
+
+#include <assert.h>
 
 /* ---- pages ---- */
 
@@ -139,7 +139,8 @@ static int change_flags(struct mailbox_pages *p, const Tm__FlagsChanged *r)
 		rc = intern(p, g->flags, &set);
 		uidset_iter_init(&it, span_of(g->uids.data, g->uids.len));
 		while (rc == OK && uidset_iter_next(&it, &range))
-			for (uint32_t uid = range.lo; rc == OK && uid <= range.hi && uid != 0; uid++)
+			for (uint32_t uid = range.lo; rc == OK && uid <= range.hi && uid != 0;
+			     uid++)
 				rc = pages_set_flags(p, uid, set, r->modseq);
 		if (it.corrupt)
 			rc = ERR_CORRUPT;
@@ -204,8 +205,7 @@ static int apply_to_pages(struct mailbox_pages *p, uint64_t id, const Tm__Record
 /* Whose mailbox, and which, a record's messages are in; 0, 0 if it has none. */
 static uint64_t record_mailbox(const Tm__Record *r, uint64_t *account)
 {
-#define IN(field, mailbox_field)                      \
-	(*account = r->field->account, r->field->mailbox_field)
+#define IN(field, mailbox_field) (*account = r->field->account, r->field->mailbox_field)
 	if (r->what_case == TM__RECORD__WHAT_MESSAGES_ADDED)
 		return IN(messages_added, mailbox);
 	if (r->what_case == TM__RECORD__WHAT_MESSAGES_COPIED)

@@ -17,9 +17,9 @@ struct change_sink {
 	 * router_op(), also when the session has been closed meanwhile (so it must linger). */
 	void (*op_done)(void *front, struct op_call *c, const Tm__OpResult *result);
 
-	/* The op's deadline is long over and nobody can say whether it happened: the session ends with
-	 * BYE [UNAVAILABLE], without a tagged answer (IMAP.md, section 9). At most once per router_op(),
-	 * before op_done, which still comes: until then `c` is not the session's. */
+	/* The op's deadline is long over and nobody can say whether it happened: the session ends
+	 * with BYE [UNAVAILABLE], without a tagged answer (IMAP.md, section 9). At most once per
+	 * router_op(), before op_done, which still comes: until then `c` is not the session's. */
 	void (*op_late)(void *front, struct op_call *c);
 
 	/* One frame of an answer; the last has `end`. After it `c` belongs to the session again.

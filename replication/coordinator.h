@@ -4,10 +4,10 @@
 #ifndef REPLICATION_COORDINATOR_H
 #define REPLICATION_COORDINATOR_H
 
+#include "storage/base/ids.h"
+
 #include <stdbool.h>
 #include <stdint.h>
-
-#include "storage/base/ids.h"
 
 ID_TYPE(node_id, uint32_t); /* within one cluster, from 1, never used again */
 

@@ -1,11 +1,11 @@
 #include "replication/coordinator_local.h"
 
-#include <stddef.h>
-#include <stdlib.h>
-
 #include "replication/node.h"
 #include "replication/owner.h"
 #include "storage/base/loop.h"
+
+#include <stddef.h>
+#include <stdlib.h>
 
 struct coordinator_local {
 	struct coordinator c; /* first */

@@ -6,11 +6,11 @@
 #ifndef REPLICATION_DEDUP_H
 #define REPLICATION_DEDUP_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "storage/base/bytes.h"
 #include "storage/base/ids.h"
+
+#include <stdbool.h>
+#include <stdint.h>
 
 struct dedup; /* opaque */
 

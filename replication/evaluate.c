@@ -1,9 +1,9 @@
 #include "replication/evaluate.h"
 
-#include <assert.h>
-
 #include "replication/apply.h"
 #include "replication/owner.h"
+
+#include <assert.h>
 
 enum evaluated evaluated(struct evaluation *e, Tm__Outcome outcome, const char *text)
 {
@@ -35,13 +35,9 @@ enum evaluated eval_account(struct evaluation *e, struct account **ret)
 
 	*ret = NULL;
 	switch (a->state) {
-	case ACCOUNT_LOADING:
-		e->needs_account = e->op->account;
-		return NEEDS_ACCOUNT;
-	case ACCOUNT_ABSENT:
-		return evaluated(e, TM__OUTCOME__NO_ACCOUNT, "No such account");
-	case ACCOUNT_LOADED:
-		break;
+	case ACCOUNT_LOADING: e->needs_account = e->op->account; return NEEDS_ACCOUNT;
+	case ACCOUNT_ABSENT: return evaluated(e, TM__OUTCOME__NO_ACCOUNT, "No such account");
+	case ACCOUNT_LOADED: break;
 	}
 	if (a->names_in_flight)
 		return NEXT_BATCH;
@@ -191,9 +187,8 @@ static void sort_slots(struct slots *s)
 static bool add_name(struct evaluation *e, struct mailbox *m, const char *name, struct slots *s)
 {
 	struct mailbox_pages *work = eval_work(e, m);
-	int slot = pages_free_slot(work, s->new_count == 0
-						 ? 0
-						 : s->new_names[s->new_count - 1]->slot + 1);
+	int slot = pages_free_slot(
+		work, s->new_count == 0 ? 0 : s->new_names[s->new_count - 1]->slot + 1);
 
 	if (slot < 0 || pages_set_keyword(work, (uint32_t)slot, span_str(name)) != OK)
 		return false;

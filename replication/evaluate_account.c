@@ -1,6 +1,5 @@
 /* evaluate_account.c: accounts. A new account gets its INBOX in the same change. */
 #include "replication/evaluate.h"
-
 #include "replication/owner.h"
 
 static Tm__AccountRow *account_row(struct evaluation *e, uint64_t id, const char *name,

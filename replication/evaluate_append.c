@@ -1,9 +1,8 @@
 /* evaluate_append.c: Append and PutChunk (IMAP.md, section 8): mail comes in. */
 #include "replication/evaluate.h"
+#include "replication/upload_table.h"
 
 #include <assert.h>
-
-#include "replication/upload_table.h"
 
 enum { APPEND_FIXED_BYTES = 2048, MESSAGE_FIXED_BYTES = 256 };
 
@@ -15,8 +14,7 @@ static size_t append_bytes(const Tm__Append *op)
 	for (size_t i = 0; i < op->n_messages; i++) {
 		const Tm__AppendMessage *m = op->messages[i];
 
-		bytes += MESSAGE_FIXED_BYTES + m->body.len + m->shape.len +
-			 9 * m->n_thread_hashes;
+		bytes += MESSAGE_FIXED_BYTES + m->body.len + m->shape.len + 9 * m->n_thread_hashes;
 		for (size_t k = 0; k < m->n_keywords; k++)
 			bytes += strlen(m->keywords[k]) + 16;
 	}

@@ -2,11 +2,10 @@
  * ascending order, so that both sets of COPYUID ascend; a MOVE is copied and expunged in one log
  * entry. */
 #include "replication/evaluate.h"
+#include "replication/owner.h"
 
 #include <assert.h>
 #include <stdlib.h>
-
-#include "replication/owner.h"
 
 enum { COPY_FIXED_BYTES = 8192, COPY_MESSAGE_BYTES = 20, COPY_GROUP_BYTES = 32 };
 
@@ -15,7 +14,7 @@ struct copy {
 	const Tm__Copy *op;
 	struct account *account;
 	struct mailbox *source, *target;
-	struct uidset uids;    /* of the source */
+	struct uidset uids; /* of the source */
 	struct uidset missing;
 	struct mailbox_counters counters; /* of the target */
 	struct usage usage;
@@ -62,7 +61,8 @@ static bool map_keywords(struct copy *c, Tm__KeywordName ***new_names, size_t *n
 	}
 	for (uint32_t i = 0; i < top; i++)
 		if (used[i])
-			names[count++] = arena_strdup(c->e->arena, keywords_name(from->keywords, i));
+			names[count++] =
+				arena_strdup(c->e->arena, keywords_name(from->keywords, i));
 	if (!eval_keywords(c->e, c->target, names, count, true, &slots))
 		return false;
 	*new_names = slots.new_names;
@@ -136,8 +136,8 @@ static void make_groups(struct copy *c, struct flag_groups *groups, Tm__Messages
 		Tm__FlagGroup *g = arena_alloc(c->e->arena, sizeof(*g));
 
 		tm__flag_group__init(g);
-		g->flags = eval_flag_set(c->e, flag_sets_get(mailbox_now(c->target)->sets,
-							     groups->at[i].set));
+		g->flags = eval_flag_set(
+			c->e, flag_sets_get(mailbox_now(c->target)->sets, groups->at[i].set));
 		g->uids = uidset_encode_arena(&groups->at[i].uids, c->e->arena);
 		g->sizes = eval_copy_bytes(c->e, buf_span(&groups->at[i].sizes));
 		r->groups[i] = g;

@@ -57,12 +57,8 @@ static struct flag_set after_store(const struct store *s, struct flag_set from)
 	struct flag_set to = { .system = s->op->system, .keywords = s->merged };
 
 	switch (s->op->mode) {
-	case TM__STORE_MODE__ADD:
-		to.system = from.system | s->op->system;
-		break;
-	case TM__STORE_MODE__REMOVE:
-		to.system = from.system & ~s->op->system;
-		break;
+	case TM__STORE_MODE__ADD: to.system = from.system | s->op->system; break;
+	case TM__STORE_MODE__REMOVE: to.system = from.system & ~s->op->system; break;
 	case TM__STORE_MODE__REPLACE:
 	case _TM__STORE_MODE_IS_INT_SIZE:
 		to.keywords = s->slots.at;
@@ -181,8 +177,8 @@ static bool look_at_messages(struct store *s)
 	return !it.corrupt;
 }
 
-static void result_groups(const struct store *s, const struct flag_groups *groups, uint64_t new_modseq,
-			  size_t *count, Tm__ResultFlags ***ret)
+static void result_groups(const struct store *s, const struct flag_groups *groups,
+			  uint64_t new_modseq, size_t *count, Tm__ResultFlags ***ret)
 {
 	struct arena *a = s->e->arena;
 
@@ -200,8 +196,8 @@ static void result_groups(const struct store *s, const struct flag_groups *group
 		f->n_keywords = set.count;
 		f->keywords = arena_alloc(a, set.count * sizeof(char *));
 		for (uint32_t k = 0; k < set.count; k++)
-			f->keywords[k] = arena_strdup(
-				a, keywords_name(s->pages->keywords, set.keywords[k]));
+			f->keywords[k] =
+				arena_strdup(a, keywords_name(s->pages->keywords, set.keywords[k]));
 		(*ret)[i] = f;
 	}
 }
@@ -307,8 +303,8 @@ static enum evaluated store_prepared(struct store *s)
 
 	s->pages = mailbox_now(s->mailbox);
 	s->counters = s->pages->counters;
-	s->merged = arena_alloc(s->e->arena, (keywords_top(s->pages->keywords) + s->slots.count + 1) *
-						     sizeof(*s->merged));
+	s->merged = arena_alloc(s->e->arena, (keywords_top(s->pages->keywords) + s->slots.count +
+					      1) * sizeof(*s->merged));
 	s->changed = &groups[0];
 	s->same = &groups[1];
 	s->failed = &groups[2];
@@ -336,8 +332,8 @@ enum evaluated evaluate_store_flags(struct evaluation *e, const Tm__StoreFlags *
 		return rc;
 
 	/* A new name gets a slot only if some message will carry it. */
-	bool create = any_passes(mailbox_now(s.mailbox), op, &uids) &&
-		      op->mode != TM__STORE_MODE__REMOVE;
+	bool create =
+		any_passes(mailbox_now(s.mailbox), op, &uids) && op->mode != TM__STORE_MODE__REMOVE;
 	size_t room = batch_room(e->batch);
 	if (e->batch->op_count > 0 &&
 	    room < 2 * STORE_BOUND_BYTES + (uids < 1000 ? uids : 1000) * MESSAGE_BOUND_BYTES)

@@ -54,7 +54,8 @@ static enum evaluated mailbox_result(struct evaluation *e, uint64_t id, uint32_t
 	return evaluated(e, TM__OUTCOME__DONE, NULL);
 }
 
-uint64_t eval_create(struct evaluation *e, struct account *a, const char *name, uint32_t special_use)
+uint64_t eval_create(struct evaluation *e, struct account *a, const char *name,
+		     uint32_t special_use)
 {
 	Tm__Record *r = eval_record(e, TM__RECORD__WHAT_MAILBOX_CREATED);
 	Tm__MailboxCreated *c = r->mailbox_created;

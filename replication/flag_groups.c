@@ -31,7 +31,8 @@ void flag_groups_free(struct flag_groups *g)
 
 static uint32_t slot_of(const struct flag_groups *g, uint32_t set, uint64_t at_modseq)
 {
-	uint64_t h = (set * UINT64_C(0x9e3779b97f4a7c15)) ^ (at_modseq * UINT64_C(0xc2b2ae3d27d4eb4f));
+	uint64_t h =
+		(set * UINT64_C(0x9e3779b97f4a7c15)) ^ (at_modseq * UINT64_C(0xc2b2ae3d27d4eb4f));
 
 	return (uint32_t)(h >> 32) & (g->slot_count - 1);
 }

@@ -4,11 +4,11 @@
 #ifndef REPLICATION_JOB_H
 #define REPLICATION_JOB_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "proto/op.pb-c.h"
 #include "proto/read.pb-c.h"
+
+#include <stdbool.h>
+#include <stdint.h>
 
 struct read_run;
 
@@ -27,9 +27,9 @@ struct read_job {
 	/* One frame, from a phase or from a delivered message; valid during the call. */
 	void (*reply)(struct read_job *j, const Tm__ReadFrame *frame);
 	uint64_t expires_ms;
-	unsigned credits;      /* how many more frames may be sent */
-	bool cancelled;        /* nobody wants more than the end */
-	struct read_run *run;  /* a reader that is under way, or NULL */
+	unsigned credits;     /* how many more frames may be sent */
+	bool cancelled;       /* nobody wants more than the end */
+	struct read_run *run; /* a reader that is under way, or NULL */
 };
 
 #endif

@@ -1,16 +1,16 @@
 #include "replication/load.h"
 
-#include <assert.h>
-
 #include "replication/apply.h"
 #include "replication/node.h"
 #include "replication/owner.h"
 #include "storage/base/clock.h"
 #include "storage/base/logfmt.h"
 #include "storage/base/loop.h"
-#include "storage/base/workpool.h"
 #include "storage/base/mistakes.h"
+#include "storage/base/workpool.h"
 #include "storage/store.h"
+
+#include <assert.h>
 
 enum load_kind { LOAD_ACCOUNT, LOAD_MAILBOX, LOAD_DEDUP };
 
@@ -100,8 +100,8 @@ static int read_mailbox(struct load *l, struct store_snapshot *s)
 	if (rc == OK)
 		rc = store_flags(s, p, l->mailbox, load_message, l);
 	if (rc == OK)
-		rc = store_vanished(s, p, l->mailbox, (modseq){ l->counters.horizon }, load_vanished,
-				    l);
+		rc = store_vanished(s, p, l->mailbox, (modseq){ l->counters.horizon },
+				    load_vanished, l);
 	return rc;
 }
 
@@ -148,7 +148,8 @@ static void load_free(struct load *l)
 }
 
 /* S4: what was applied after C and is not in the rows that were read. */
-static int replay_pending(struct load *l, int (*fn)(void *target, const Tm__Record *r), void *target)
+static int replay_pending(struct load *l, int (*fn)(void *target, const Tm__Record *r),
+			  void *target)
 {
 	int rc = OK;
 	struct arena a;

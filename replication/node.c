@@ -1,14 +1,14 @@
 #include "replication/node.h"
 
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "replication/coordinator_local.h"
 #include "replication/owner.h"
 #include "replication/router_loop.h"
 #include "storage/base/logfmt.h"
 #include "storage/base/loop.h"
 #include "storage/base/workpool.h"
+
+#include <stdlib.h>
+#include <unistd.h>
 
 enum { LOADER_QUEUE_MAX = 4096, READER_QUEUE_MAX = 65536, LOADERS = 2 };
 
@@ -161,8 +161,7 @@ void node_partition_settled(struct node *n, bool serves)
 	if (!serves)
 		atomic_fetch_add(&n->stopped, 1);
 	if (atomic_fetch_add(&n->settled, 1) + 1 == n->partition_count)
-		log_info("all partitions are recovered",
-			 LOG_U64("partitions", n->partition_count),
+		log_info("all partitions are recovered", LOG_U64("partitions", n->partition_count),
 			 LOG_U64("stopped", atomic_load(&n->stopped)));
 }
 

@@ -4,14 +4,14 @@
 #ifndef REPLICATION_NODE_H
 #define REPLICATION_NODE_H
 
-#include <stdatomic.h>
-#include <stdbool.h>
-
 #include "replication/change_sink.h"
 #include "replication/coordinator.h"
 #include "replication/janitor.h"
 #include "storage/base/inbox.h"
 #include "storage/db.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
 
 struct loop;
 struct owner;
@@ -19,10 +19,10 @@ struct router;
 
 struct node_options {
 	struct db_options db;
-	unsigned readers;    /* threads; 0: one per core */
-	size_t pages_bytes;  /* memory budget of all mailboxes in use; 0: 512 MiB */
-	bool route_remote;   /* every op and read goes encoded, as if to another node (tests) */
-	bool accept_loss;    /* serve partitions whose log fell short of its mark */
+	unsigned readers;   /* threads; 0: one per core */
+	size_t pages_bytes; /* memory budget of all mailboxes in use; 0: 512 MiB */
+	bool route_remote;  /* every op and read goes encoded, as if to another node (tests) */
+	bool accept_loss;   /* serve partitions whose log fell short of its mark */
 	struct janitor_options janitor;
 	/* The disk failed for good: the process must end soon. Thread: any. */
 	void (*disk_failed)(void *data);

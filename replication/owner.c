@@ -1,12 +1,12 @@
 #include "replication/owner.h"
 
-#include <stdlib.h>
-
 #include "replication/node.h"
 #include "replication/peer_frame.h"
 #include "replication/watch.h"
 #include "storage/base/clock.h"
 #include "storage/base/loop.h"
+
+#include <stdlib.h>
 
 enum {
 	TICK_MILLISECONDS = 1000,
@@ -109,8 +109,8 @@ static void look_at_account(struct owner *o, struct partition *p, struct account
 			continue;
 		oldest->bytes += pages_bytes(m->pages) + ring_bytes(m->ring) +
 				 vanished_bytes(m->vanished) + MAILBOX_BYTES_FIXED;
-		if (m->work == NULL && (oldest->mailbox == NULL ||
-					m->used_ms < oldest->mailbox->used_ms))
+		if (m->work == NULL &&
+		    (oldest->mailbox == NULL || m->used_ms < oldest->mailbox->used_ms))
 			oldest->mailbox = m;
 	}
 	(void)o;
@@ -155,8 +155,7 @@ static void keep_budget(struct owner *o, uint64_t now_ms)
 	for (;;) {
 		struct oldest oldest = { 0 };
 
-		for (unsigned i = o->index; i < o->node->partition_count;
-		     i += o->node->loop_count)
+		for (unsigned i = o->index; i < o->node->partition_count; i += o->node->loop_count)
 			look_at_partition(o, o->partitions[i], now_ms, &oldest);
 		o->pages_bytes = oldest.bytes;
 		if (oldest.bytes <= budget || oldest.mailbox == NULL)

@@ -25,8 +25,8 @@ struct owner {
 	struct flag_groups groups[3]; /* scratch of one evaluation */
 	struct batch *logged;         /* came back from the log writer, to be published */
 	struct batch *logged_last;
-	size_t pages_bytes;           /* about, of all loaded mailboxes */
-	struct remote_table *remote;  /* jobs that came in frames */
+	size_t pages_bytes;          /* about, of all loaded mailboxes */
+	struct remote_table *remote; /* jobs that came in frames */
 	uint64_t ticks;
 	struct arena arena; /* of one answer at a time */
 	struct loop_timer *tick;

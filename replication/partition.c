@@ -1,7 +1,5 @@
 #include "replication/partition.h"
 
-#include <assert.h>
-
 #include "replication/apply.h"
 #include "replication/batch.h"
 #include "replication/evaluate.h"
@@ -17,6 +15,8 @@
 #include "storage/base/logfmt.h"
 #include "storage/base/loop.h"
 #include "storage/base/mistakes.h"
+
+#include <assert.h>
 
 enum {
 	DEDUP_MEMORY_SECONDS = 120, /* longer than any op is repeated */
@@ -219,8 +219,8 @@ static bool in_batch(const struct batch *b, const Tm__Op *op)
 
 static void reply_stored(struct batch *b, struct op_job *j, struct span result)
 {
-	Tm__OpResult *r = tm__op_result__unpack(&b->arena.pb, result.bytes,
-						(const uint8_t *)result.at);
+	Tm__OpResult *r =
+		tm__op_result__unpack(&b->arena.pb, result.bytes, (const uint8_t *)result.at);
 
 	if (r == NULL)
 		refuse_op(j, TM__OUTCOME__UNKNOWN_FATE, "The stored answer cannot be read");

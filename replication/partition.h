@@ -15,8 +15,6 @@
 #ifndef REPLICATION_PARTITION_H
 #define REPLICATION_PARTITION_H
 
-#include <glib.h>
-
 #include "replication/account.h"
 #include "replication/dedup.h"
 #include "replication/job.h"
@@ -25,6 +23,8 @@
 #include "storage/entry.h"
 #include "storage/flusher.h"
 #include "storage/log.h"
+
+#include <glib.h>
 
 struct batch;
 struct owner;
@@ -79,8 +79,8 @@ struct partition {
 	struct watches *watches;
 	struct upload_table *uploads;
 	struct janitor *janitor;
-	uint64_t dedup_lookup_until_ms;    /* rule S11 */
-	struct partition *next_ready;      /* in the owner's list */
+	uint64_t dedup_lookup_until_ms; /* rule S11 */
+	struct partition *next_ready;   /* in the owner's list */
 	bool ready;
 	bool stopped; /* its log or state is damaged: answers UNAVAILABLE */
 };

@@ -1,10 +1,10 @@
 #include "replication/peer_frame.h"
 
-#include <stdlib.h>
-
 #include "replication/node.h"
 #include "replication/router_loop.h"
 #include "storage/base/loop.h"
+
+#include <stdlib.h>
 
 static void deliver(struct message *m, void *receiver)
 {

@@ -7,11 +7,11 @@
 #ifndef REPLICATION_PEER_FRAME_H
 #define REPLICATION_PEER_FRAME_H
 
-#include <protobuf-c/protobuf-c.h>
-
 #include "storage/base/bytes.h"
 #include "storage/base/ids.h"
 #include "storage/base/inbox.h"
+
+#include <protobuf-c/protobuf-c.h>
 
 struct node;
 

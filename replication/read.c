@@ -1,7 +1,5 @@
 #include "replication/read.h"
 
-#include <assert.h>
-
 #include "replication/load.h"
 #include "replication/node.h"
 #include "replication/owner.h"
@@ -9,6 +7,8 @@
 #include "replication/reader.h"
 #include "storage/base/loop.h"
 #include "storage/base/workpool.h"
+
+#include <assert.h>
 
 enum {
 	INLINE_MESSAGES_MAX = 2000, /* more are a reader's work */
@@ -86,12 +86,14 @@ static void send_frame(struct read_job *j, Tm__ReadFrame *f)
 
 static void frame_is_there(struct message *message, void *receiver)
 {
-	struct read_run *r = (struct read_run *)((char *)message - offsetof(struct read_run, message));
+	struct read_run *r =
+		(struct read_run *)((char *)message - offsetof(struct read_run, message));
 	struct read_job *j = r->read_job;
 
 	(void)receiver;
 	if (r->more > 0 && !j->cancelled) {
-		send_frame(j, &r->frame); /* it may give credit or cancel, but needs the frame yet */
+		send_frame(j,
+			   &r->frame); /* it may give credit or cancel, but needs the frame yet */
 		r->running = false;
 		if (!j->cancelled) {
 			if (j->credits > 0)
@@ -113,7 +115,8 @@ static void frame_is_there(struct message *message, void *receiver)
 
 static void drop_frame(struct message *message)
 {
-	struct read_run *r = (struct read_run *)((char *)message - offsetof(struct read_run, message));
+	struct read_run *r =
+		(struct read_run *)((char *)message - offsetof(struct read_run, message));
 
 	run_free(&r);
 }
@@ -223,15 +226,15 @@ static void read_mailbox(struct partition *p, struct mailbox *m, struct read_job
 	struct arena *a = &p->owner->arena;
 	bool more = j->read->what_case == TM__READ__WHAT_FETCH ||
 		    j->read->what_case == TM__READ__WHAT_SEARCH;
-	struct changes_source source = {
-		.pages = m->pages, .ring = m->ring, .vanished = m->vanished
-	};
+	struct changes_source source = { .pages = m->pages,
+					 .ring = m->ring,
+					 .vanished = m->vanished };
 
 	f.mailbox = m->id.v;
 	if (j->read->known != NULL)
 		f.changes = read_changes(&source, j->read->known, a);
-	if (j->read->vanished != NULL && !(j->read->uidvalidity != 0 &&
-					   j->read->uidvalidity != m->uidvalidity)) {
+	if (j->read->vanished != NULL &&
+	    !(j->read->uidvalidity != 0 && j->read->uidvalidity != m->uidvalidity)) {
 		f.has_vanished = true;
 		f.vanished = read_vanished(&source, j->read->vanished, a);
 	}
@@ -295,8 +298,8 @@ static void read_list(struct partition *p, struct account *a, struct read_job *j
 	struct arena *arena = &p->owner->arena;
 	struct listing l = { arena, &list, j->read->list };
 
-	list.mailboxes = arena_alloc(arena, (g_hash_table_size(a->by_id) + 1) *
-						    sizeof(*list.mailboxes));
+	list.mailboxes =
+		arena_alloc(arena, (g_hash_table_size(a->by_id) + 1) * sizeof(*list.mailboxes));
 	list.subscriptions = arena_alloc(arena, ((size_t)g_tree_nnodes(a->subscriptions) + 1) *
 							sizeof(*list.subscriptions));
 	g_tree_foreach(a->by_name, list_mailbox, &l);

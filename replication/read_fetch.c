@@ -4,9 +4,6 @@
  * A message that is not in the store any more is left out before a byte of it is written; one
  * whose body cannot be read in the middle of a literal ends the reader with an error, and the
  * session has to close (IMAP.md, section 8). */
-#include <assert.h>
-#include <glib.h>
-
 #include "replication/reader_kinds.h"
 #include "server/imap/fetch_items.h"
 #include "server/mail/bodystructure.h"
@@ -16,6 +13,9 @@
 #include "server/mail/shape.h"
 #include "storage/base/err.h"
 #include "storage/base/limits.h"
+
+#include <assert.h>
+#include <glib.h>
 
 enum {
 	LOOKUP_MESSAGES = 64, /* message rows read at once */
@@ -162,7 +162,8 @@ static void put_flags(struct fetch_reader *f, const struct page_entry *e)
 static void put_date(struct buf *out, const char *name, int64_t seconds, int32_t zone)
 {
 	buf_puts(out, name);
-	imap_date_time_put(out, (struct mail_date){ .unix_seconds = seconds, .zone_minutes = (int16_t)zone });
+	imap_date_time_put(
+		out, (struct mail_date){ .unix_seconds = seconds, .zone_minutes = (int16_t)zone });
 }
 
 static void put_ids(struct fetch_reader *f, const struct message_info *m)
@@ -237,8 +238,8 @@ static int find_range(const struct fetch_reader *f, const struct looked_up *m,
 	return section_find(f->shape, &p->section, ret);
 }
 
-/* HEADER.FIELDS: the header runs through the filter first, of a monstrous one as much as the scanner
- * looks at, too. */
+/* HEADER.FIELDS: the header runs through the filter first, of a monstrous one as much as the
+ * scanner looks at, too. */
 static int filter_header(struct fetch_reader *f, const struct looked_up *m,
 			 const struct fetch_part *p, struct section_range *range)
 {

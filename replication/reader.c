@@ -1,10 +1,10 @@
 #include "replication/reader.h"
 
-#include <assert.h>
-#include <glib.h>
-
 #include "replication/reader_kinds.h"
 #include "storage/base/err.h"
+
+#include <assert.h>
+#include <glib.h>
 
 int reader_new(struct mailbox_pages **pin, const Tm__Read *read, struct store *store,
 	       partition_id p, struct reader **ret)

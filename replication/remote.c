@@ -1,18 +1,17 @@
 /* remote.c: the owner's side of ops and reads that came in frames: decode, hand to the partition,
  * encode the answer. What is in a frame is hostile until it is decoded. */
-#include "replication/peer_frame.h"
-
-#include <glib.h>
-
 #include "replication/job.h"
 #include "replication/node.h"
 #include "replication/owner.h"
+#include "replication/peer_frame.h"
 #include "replication/read.h"
 #include "replication/watch.h"
 #include "storage/base/clock.h"
 #include "storage/base/limits.h"
 #include "storage/base/logfmt.h"
 #include "storage/base/loop.h"
+
+#include <glib.h>
 
 /* An op from elsewhere. */
 struct remote_op {
@@ -93,8 +92,8 @@ static void op_reply(struct op_job *j, const Tm__OpResult *result)
 	struct remote_op *r = (struct remote_op *)j;
 
 	if (result != NULL) {
-		struct peer_frame *f = peer_frame_new(r->node, PEER_OP_RESULT, r->owner, r->front,
-						      &result->base);
+		struct peer_frame *f =
+			peer_frame_new(r->node, PEER_OP_RESULT, r->owner, r->front, &result->base);
 		f->request = r->request;
 		peer_frame_force(f);
 	}
@@ -138,8 +137,8 @@ static void take_op(struct node *n, const struct peer_frame *f)
 static void read_reply(struct read_job *j, const Tm__ReadFrame *frame)
 {
 	struct remote_read *r = (struct remote_read *)j;
-	struct peer_frame *f = peer_frame_new(r->node, PEER_READ_FRAME, r->owner, r->front,
-					      &frame->base);
+	struct peer_frame *f =
+		peer_frame_new(r->node, PEER_READ_FRAME, r->owner, r->front, &frame->base);
 
 	f->request = r->key.request;
 	bool end = frame->end;

@@ -12,11 +12,11 @@
 #ifndef REPLICATION_REPLICA_H
 #define REPLICATION_REPLICA_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "replication/coordinator.h"
 #include "storage/base/ids.h"
+
+#include <stdbool.h>
+#include <stdint.h>
 
 enum replica_state {
 	REPLICA_STARTING,   /* waits for the configuration (R9) */
@@ -30,10 +30,10 @@ enum replica_state {
 
 /* What the disk holds at start. */
 struct replica_disk {
-	uint64_t adopted;        /* the highest version that was adopted; 0: none yet */
-	log_seq last;            /* end of the log, or C if the log begins anew there (S8) */
-	log_seq applied;         /* C: what state/ holds */
-	log_seq mark;            /* what this replica once acknowledged */
+	uint64_t adopted; /* the highest version that was adopted; 0: none yet */
+	log_seq last;     /* end of the log, or C if the log begins anew there (S8) */
+	log_seq applied;  /* C: what state/ holds */
+	log_seq mark;     /* what this replica once acknowledged */
 };
 
 struct replica {
@@ -41,10 +41,10 @@ struct replica {
 	enum replica_state state;
 	struct configuration config;
 	uint64_t adopted;
-	log_seq last;      /* proposed or found in the log */
-	log_seq durable;   /* on this disk */
+	log_seq last;    /* proposed or found in the log */
+	log_seq durable; /* on this disk */
 	log_seq committed;
-	log_seq applied;   /* handed out to be applied */
+	log_seq applied; /* handed out to be applied */
 };
 
 /* What has to be done now, in this order. All zero: nothing. */

@@ -1,11 +1,5 @@
 #include "replication/router.h"
 
-#include <assert.h>
-#include <glib.h>
-#include <stdlib.h>
-#include <string.h>
-#include <xxhash.h>
-
 #include "replication/node.h"
 #include "replication/owner.h"
 #include "replication/peer_frame.h"
@@ -16,6 +10,12 @@
 #include "storage/base/limits.h"
 #include "storage/base/logfmt.h"
 #include "storage/base/loop.h"
+
+#include <assert.h>
+#include <glib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
 
 enum {
 	TICK_MILLISECONDS = 1000,
@@ -30,8 +30,8 @@ struct router {
 	void *front;
 	const struct change_sink *sink;
 
-	struct op_call *ops;     /* outstanding */
-	struct read_call *reads; /* likewise */
+	struct op_call *ops;        /* outstanding */
+	struct read_call *reads;    /* likewise */
 	GHashTable *ops_by_request; /* those that went out in frames */
 	GHashTable *reads_by_request;
 	uint64_t last_request;
@@ -356,19 +356,20 @@ static void answer_refused(struct loop *l, void *data)
 		struct op_call *c = r->refused_ops;
 		struct op_job *next = c->job.next;
 
-		r->refused_ops = next == NULL ? NULL
-					      : (struct op_call *)((char *)next -
-								   offsetof(struct op_call, job));
+		r->refused_ops =
+			next == NULL
+				? NULL
+				: (struct op_call *)((char *)next - offsetof(struct op_call, job));
 		op_done(c, &result);
 	}
 	while (r->refused_reads != NULL) {
 		struct read_call *c = r->refused_reads;
 		struct read_job *next = c->job.next;
 
-		r->refused_reads = next == NULL ? NULL
-						: (struct read_call *)((char *)next -
-								       offsetof(struct read_call,
-										job));
+		r->refused_reads = next == NULL
+					   ? NULL
+					   : (struct read_call *)((char *)next -
+								  offsetof(struct read_call, job));
 		frame.request = c->read.request;
 		read_frame(c, &frame);
 	}

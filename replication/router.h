@@ -43,7 +43,8 @@ struct op_call {
 
 /* A read under way; the same rules. */
 struct read_call {
-	Tm__Read read; /* account, mailbox or name, known, what; the router sets request, partition */
+	Tm__Read read; /* account, mailbox or name, known, what; the router sets request, partition
+			*/
 	void *owner;
 
 	struct read_job job;

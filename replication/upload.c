@@ -1,14 +1,14 @@
 #include "replication/upload.h"
 
+#include "server/mail/mime_scan.h"
+#include "server/mail/shape.h"
+#include "storage/base/limits.h"
+
 #include <assert.h>
 #include <glib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-
-#include "server/mail/mime_scan.h"
-#include "server/mail/shape.h"
-#include "storage/base/limits.h"
 
 struct chunk {
 	struct op_call call; /* first */
@@ -172,8 +172,7 @@ static void send_full_chunks(struct upload *u)
 	size_t sent = 0;
 
 	while (u->body.bytes - sent >= MESSAGE_CHUNK_BYTES) {
-		send_chunk(u, false, u->chunks++,
-			   span_of(u->body.at + sent, MESSAGE_CHUNK_BYTES));
+		send_chunk(u, false, u->chunks++, span_of(u->body.at + sent, MESSAGE_CHUNK_BYTES));
 		sent += MESSAGE_CHUNK_BYTES;
 	}
 	buf_drop_front(&u->body, sent);

@@ -15,13 +15,14 @@ struct upload_owner {
 	void *data;
 	/* A window that was full has room again: read the socket on. */
 	void (*ready)(void *data);
-	/* After upload_finish(): all chunks are durable, the message may be appended (outcome DONE),
-	 * or it cannot be (UNAVAILABLE, ...). */
+	/* After upload_finish(): all chunks are durable, the message may be appended (outcome
+	 * DONE), or it cannot be (UNAVAILABLE, ...). */
 	void (*stored)(void *data, Tm__Outcome outcome);
 };
 
 /* Begin a message of `bytes` (0: not known yet, LMTP) for `account`. `in_chunks` forces chunks
- * also for a small body (an Append of several messages that would not fit one entry). Never fails.*/
+ * also for a small body (an Append of several messages that would not fit one entry). Never
+ * fails.*/
 struct upload *upload_begin(struct router *r, const char *account, uint64_t bytes, bool in_chunks,
 			    const struct upload_owner *owner);
 /* The next bytes. False: the window is full; they were taken all the same, but do not read the

@@ -1,10 +1,10 @@
 #include "replication/upload_table.h"
 
-#include <glib.h>
-#include <string.h>
-
 #include "storage/base/ids.h"
 #include "storage/base/limits.h"
+
+#include <glib.h>
+#include <string.h>
 
 enum { CHUNKS_MAX = MESSAGE_MAX_BYTES / MESSAGE_CHUNK_BYTES, WORD_BITS = 64 };
 

@@ -3,7 +3,7 @@
 #include <glib.h>
 
 struct watch {
-	mailbox_id id; /* first: the key */
+	mailbox_id id;  /* first: the key */
 	GArray *fronts; /* struct watching_front */
 	modseq newest;
 	bool gone;
@@ -113,8 +113,8 @@ bool watch_pending(const struct watches *ws)
 	return ws->queued != NULL;
 }
 
-void watch_tell(struct watches *ws, void (*fn)(void *data, unsigned front, mailbox_id m, modseq newest),
-		void *data)
+void watch_tell(struct watches *ws,
+		void (*fn)(void *data, unsigned front, mailbox_id m, modseq newest), void *data)
 {
 	while (ws->queued != NULL) {
 		struct watch *w = ws->queued;
@@ -122,8 +122,8 @@ void watch_tell(struct watches *ws, void (*fn)(void *data, unsigned front, mailb
 
 		ws->queued = w->next_queued;
 		for (guint i = w->fronts->len; i > 0; i--)
-			fn(data, g_array_index(w->fronts, struct watching_front, i - 1).front, w->id,
-			   newest);
+			fn(data, g_array_index(w->fronts, struct watching_front, i - 1).front,
+			   w->id, newest);
 		w->queued = false;
 		if (w->fronts->len == 0)
 			g_hash_table_remove(ws->by_mailbox, &w->id.v);

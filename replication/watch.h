@@ -4,9 +4,9 @@
 #ifndef REPLICATION_WATCH_H
 #define REPLICATION_WATCH_H
 
-#include <stdbool.h>
-
 #include "storage/base/ids.h"
+
+#include <stdbool.h>
 
 struct watches; /* opaque */
 
@@ -21,7 +21,7 @@ void watch_changed(struct watches *w, mailbox_id m, modseq newest);
 /* True: there is something to tell. */
 bool watch_pending(const struct watches *w);
 /* Calls `fn` for each (front, mailbox) with news, once. */
-void watch_tell(struct watches *w, void (*fn)(void *data, unsigned front, mailbox_id m, modseq newest),
-		void *data);
+void watch_tell(struct watches *w,
+		void (*fn)(void *data, unsigned front, mailbox_id m, modseq newest), void *data);
 
 #endif

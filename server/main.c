@@ -1,5 +1,12 @@
 /* main.c: tidemarkd: options, signals, the beginning and the end. What is wired to what stands in
  * server.c. */
+#include "server/config/config.h"
+#include "server/mail/decode.h"
+#include "server/server.h"
+#include "storage/base/err.h"
+#include "storage/base/logfmt.h"
+#include "storage/check.h"
+
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,21 +15,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "server/config/config.h"
-#include "server/mail/decode.h"
-#include "server/server.h"
-#include "storage/base/err.h"
-#include "storage/base/logfmt.h"
-#include "storage/check.h"
-
 static const char usage[] =
 	"usage: tidemarkd --config FILE [--check]     run, or only check the configuration\n"
 	"       tidemarkd --print-config              print a commented example of it\n"
-	"       tidemarkd --check-store DIR           the node is stopped: is its state consistent?\n"
+	"       tidemarkd --check-store DIR           the node is stopped: is its state "
+	"consistent?\n"
 	"\n"
 	"  --accept-loss          serve partitions whose log lost what was acknowledged\n"
 	"  --loops N              threads that speak to clients (instead of the configuration's)\n"
-	"  --route local|remote   remote: treat the own partitions as if another node led them (tests)\n";
+	"  --route local|remote   remote: treat the own partitions as if another node led them "
+	"(tests)\n";
 
 struct options {
 	const char *config;

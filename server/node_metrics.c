@@ -1,7 +1,5 @@
 #include "server/node_metrics.h"
 
-#include <stddef.h>
-
 #include "replication/node.h"
 #include "replication/owner.h"
 #include "server/net/net.h"
@@ -9,15 +7,17 @@
 #include "storage/base/metrics.h"
 #include "storage/base/workpool.h"
 
+#include <stddef.h>
+
 /* ---- log writer ---- */
 
-#define LOG_VALUE(field, expression)                                    \
-	static double log_##field(void *data)                           \
-	{                                                               \
-		const struct node *n = data;                            \
-		struct log_figures f;                                   \
-		log_figures(n->db->log, &f);                            \
-		return (double)(expression);                            \
+#define LOG_VALUE(field, expression) \
+	static double log_##field(void *data) \
+	{ \
+		const struct node *n = data; \
+		struct log_figures f; \
+		log_figures(n->db->log, &f); \
+		return (double)(expression); \
 	}
 LOG_VALUE(batches, f.batches)
 LOG_VALUE(writes, f.writes)
@@ -42,13 +42,13 @@ static double log_waiting(void *data)
 
 /* ---- flusher ---- */
 
-#define FLUSH_VALUE(field, expression)                                  \
-	static double flush_##field(void *data)                         \
-	{                                                               \
-		const struct node *n = data;                            \
-		struct flusher_figures f;                               \
-		flusher_figures(n->db->flusher, &f);                    \
-		return (double)(expression);                            \
+#define FLUSH_VALUE(field, expression) \
+	static double flush_##field(void *data) \
+	{ \
+		const struct node *n = data; \
+		struct flusher_figures f; \
+		flusher_figures(n->db->flusher, &f); \
+		return (double)(expression); \
 	}
 FLUSH_VALUE(cuts, f.cuts)
 FLUSH_VALUE(entries, f.entries)
@@ -130,11 +130,11 @@ static double property(const struct kv *db, const char *name)
 	return kv_figure(kv, name, &v) ? (double)v : 0;
 }
 
-#define STATE_VALUE(field, name)                                        \
-	static double state_##field(void *data)                         \
-	{                                                               \
-		const struct node *n = data;                            \
-		return property(n->db->state_kv, name);                 \
+#define STATE_VALUE(field, name) \
+	static double state_##field(void *data) \
+	{ \
+		const struct node *n = data; \
+		return property(n->db->state_kv, name); \
 	}
 STATE_VALUE(memtables, "rocksdb.cur-size-all-mem-tables")
 STATE_VALUE(sst_bytes, "rocksdb.total-sst-files-size")
@@ -144,12 +144,12 @@ STATE_VALUE(keys, "rocksdb.estimate-num-keys")
 
 /* ---- connections ---- */
 
-#define NET_VALUE(field)                                                \
-	static double net_##field(void *data)                           \
-	{                                                               \
-		struct net_figures f;                                   \
-		net_figures(data, &f);                                  \
-		return (double)f.field;                                 \
+#define NET_VALUE(field) \
+	static double net_##field(void *data) \
+	{ \
+		struct net_figures f; \
+		net_figures(data, &f); \
+		return (double)f.field; \
 	}
 NET_VALUE(connections)
 NET_VALUE(tls_connections)
@@ -183,8 +183,7 @@ static const struct row node_rows[] = {
 	{ METRIC_COUNTER, "tidemark_log_full_retries_total", "Writes tried again on a full disk.",
 	  log_full_retries },
 	{ METRIC_GAUGE, "tidemark_log_full", "1 while the disk is full.", log_full },
-	{ METRIC_GAUGE, "tidemark_log_queue", "Writes that wait for the log writer.",
-	  log_waiting },
+	{ METRIC_GAUGE, "tidemark_log_queue", "Writes that wait for the log writer.", log_waiting },
 	{ METRIC_COUNTER, "tidemark_flush_cuts_total", "Cuts written to state.", flush_cuts },
 	{ METRIC_COUNTER, "tidemark_flush_entries_total", "Entries turned into rows.",
 	  flush_entries },
@@ -203,15 +202,12 @@ static const struct row node_rows[] = {
 	  partitions_recovered },
 	{ METRIC_GAUGE, "tidemark_partitions_stopped", "Partitions that are damaged.",
 	  partitions_stopped },
-	{ METRIC_GAUGE, "tidemark_reader_queue", "Reads that wait for a thread.",
-	  readers_waiting },
-	{ METRIC_GAUGE, "tidemark_loader_queue", "Loads that wait for a thread.",
-	  loaders_waiting },
+	{ METRIC_GAUGE, "tidemark_reader_queue", "Reads that wait for a thread.", readers_waiting },
+	{ METRIC_GAUGE, "tidemark_loader_queue", "Loads that wait for a thread.", loaders_waiting },
 	{ METRIC_GAUGE, "tidemark_loop_queue", "Messages in the loops' inboxes.", loops_waiting },
 	{ METRIC_COUNTER, "tidemark_loop_busy_seconds_total", "Time that loops did not sleep.",
 	  loops_busy },
-	{ METRIC_GAUGE, "tidemark_rocksdb_memtable_bytes", "Memtables of state.",
-	  state_memtables },
+	{ METRIC_GAUGE, "tidemark_rocksdb_memtable_bytes", "Memtables of state.", state_memtables },
 	{ METRIC_GAUGE, "tidemark_rocksdb_sst_bytes", "SST files of state.", state_sst_bytes },
 	{ METRIC_GAUGE, "tidemark_rocksdb_pending_compaction_bytes", "Compaction debt of state.",
 	  state_pending_compaction },

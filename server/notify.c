@@ -1,13 +1,13 @@
 #include "server/notify.h"
 
+#include "storage/base/logfmt.h"
+
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include "storage/base/logfmt.h"
 
 void notify(const char *state)
 {

@@ -1,11 +1,11 @@
 #include "server/secret.h"
 
+#include "storage/base/err.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <unistd.h>
-
-#include "storage/base/err.h"
 
 enum { SECRET_BYTES = 32, PATH_MAX_BYTES = 4096 };
 

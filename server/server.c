@@ -1,13 +1,5 @@
 #include "server/server.h"
 
-#include <assert.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-
 #include "replication/node.h"
 #include "replication/owner.h"
 #include "server/admin/admin.h"
@@ -26,6 +18,14 @@
 #include "storage/base/logfmt.h"
 #include "storage/base/loop.h"
 #include "storage/base/metrics.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 enum {
 	LISTENERS_MAX = 64,
@@ -82,8 +82,8 @@ static struct auth_options auth_options(const struct server *s, const struct con
 }
 
 /* Certificates of the configuration, or self-signed ones in the data directory. */
-static int with_tls_config(const struct config *c, int (*fn)(void *data, const struct tls_config *t),
-			   void *data)
+static int with_tls_config(const struct config *c,
+			   int (*fn)(void *data, const struct tls_config *t), void *data)
 {
 	struct tls_config t = { .client_ca_file = c->tls.client_ca };
 	struct tls_pair own;

@@ -3,9 +3,9 @@
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
-#include <stdbool.h>
-
 #include "server/config/config.h"
+
+#include <stdbool.h>
 
 struct server;
 

@@ -3,10 +3,10 @@
 #include "storage/check.h"
 
 #include "storage/base/err.h"
+#include "storage/base/flag_bits.h"
 #include "storage/base/uidset.h"
 #include "storage/census.h"
 #include "storage/cut.h"
-#include "storage/base/flag_bits.h"
 
 #include <stdlib.h>
 

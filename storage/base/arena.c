@@ -44,7 +44,8 @@ void arena_free(struct arena *a)
 
 void arena_reset(struct arena *a)
 {
-	while (a->blocks != NULL && (a->blocks->next != NULL || a->blocks->capacity > ARENA_KEEP_BYTES)) {
+	while (a->blocks != NULL &&
+	       (a->blocks->next != NULL || a->blocks->capacity > ARENA_KEEP_BYTES)) {
 		struct arena_block *b = a->blocks;
 
 		a->blocks = b->next;
@@ -59,7 +60,8 @@ static void add_block(struct arena *a, size_t bytes)
 {
 	size_t capacity = bytes > ARENA_BLOCK_BYTES ? bytes : ARENA_BLOCK_BYTES;
 
-	if (a->blocks != NULL && capacity < 2 * a->blocks->capacity && a->blocks->capacity < 64 * 1024)
+	if (a->blocks != NULL && capacity < 2 * a->blocks->capacity &&
+	    a->blocks->capacity < 64 * 1024)
 		capacity = 2 * a->blocks->capacity;
 	struct arena_block *b = malloc(sizeof(*b) + capacity);
 	if (b == NULL)

@@ -3,17 +3,17 @@
 #ifndef STORAGE_BASE_ARENA_H
 #define STORAGE_BASE_ARENA_H
 
-#include <stddef.h>
-#include <protobuf-c/protobuf-c.h>
-
 #include "storage/base/bytes.h"
+
+#include <protobuf-c/protobuf-c.h>
+#include <stddef.h>
 
 struct arena_block;
 
 struct arena {
 	struct arena_block *blocks; /* newest first */
 	size_t used_bytes;          /* since the last reset */
-	ProtobufCAllocator pb;      /* hand &a->pb to protobuf-c's unpack; never free what it made */
+	ProtobufCAllocator pb; /* hand &a->pb to protobuf-c's unpack; never free what it made */
 };
 
 void arena_init(struct arena *a);

@@ -3,15 +3,15 @@
 #ifndef STORAGE_BASE_BUF_H
 #define STORAGE_BASE_BUF_H
 
+#include "storage/base/bytes.h"
+
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "storage/base/bytes.h"
-
 struct buf {
 	char *at;
-	size_t bytes;    /* in use */
+	size_t bytes; /* in use */
 	size_t capacity;
 };
 

@@ -6,9 +6,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#define ID_TYPE(name, rep)     \
-	typedef struct name {  \
-		rep v;         \
+#define ID_TYPE(name, rep) \
+	typedef struct name { \
+		rep v; \
 	} name
 
 ID_TYPE(partition_id, uint16_t); /* 0 .. P-1 */

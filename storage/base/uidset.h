@@ -7,11 +7,11 @@
 #ifndef STORAGE_BASE_UIDSET_H
 #define STORAGE_BASE_UIDSET_H
 
-#include <protobuf-c/protobuf-c.h>
-
 #include "storage/base/arena.h"
 #include "storage/base/buf.h"
 #include "storage/base/ids.h"
+
+#include <protobuf-c/protobuf-c.h>
 
 struct uid_range {
 	uint32_t lo, hi; /* inclusive, 1 <= lo <= hi */
@@ -25,8 +25,8 @@ struct uidset {
 
 /* {0} is a valid empty set. */
 void uidset_free(struct uidset *s);
-void uidset_clear(struct uidset *s); /* keeps the memory */
-void uidset_add(struct uidset *s, uint32_t uid);                 /* cheap at the end */
+void uidset_clear(struct uidset *s);                               /* keeps the memory */
+void uidset_add(struct uidset *s, uint32_t uid);                   /* cheap at the end */
 void uidset_add_range(struct uidset *s, uint32_t lo, uint32_t hi); /* any order, merges */
 void uidset_remove_range(struct uidset *s, uint32_t lo, uint32_t hi);
 void uidset_copy(struct uidset *to, const struct uidset *from);
@@ -36,12 +36,12 @@ void uidset_subtract(struct uidset *s, const struct uidset *other);
 /* Put a range at the end without looking; then uidset_normalise() before anything else. For many
  * ranges in no order. */
 void uidset_append_raw(struct uidset *s, uint32_t lo, uint32_t hi);
-void uidset_normalise(struct uidset *s);                         /* sorts and merges */
-bool uidset_has(const struct uidset *s, uint32_t uid);           /* logarithmic */
+void uidset_normalise(struct uidset *s);               /* sorts and merges */
+bool uidset_has(const struct uidset *s, uint32_t uid); /* logarithmic */
 bool uidset_eq(const struct uidset *a, const struct uidset *b);
-uint64_t uidset_size(const struct uidset *s);                    /* how many UIDs */
-uint32_t uidset_min(const struct uidset *s);                     /* 0 if empty */
-uint32_t uidset_max(const struct uidset *s);                     /* 0 if empty */
+uint64_t uidset_size(const struct uidset *s); /* how many UIDs */
+uint32_t uidset_min(const struct uidset *s);  /* 0 if empty */
+uint32_t uidset_max(const struct uidset *s);  /* 0 if empty */
 /* The n-th UID from 0; n < uidset_size(). Linear in ranges. */
 uint32_t uidset_nth(const struct uidset *s, uint64_t n);
 /* Move the first n UIDs from `s` into `ret` (empty before). For slicing (OP_MESSAGES_MAX). */
