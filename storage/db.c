@@ -86,7 +86,8 @@ static int open_files(struct db *db, const struct db_options *o, struct buf *why
 	return rc;
 }
 
-static int open_parts(struct db *db, const struct db_options *o, struct buf *why)
+/* What stands over the stores. */
+static int open_parts(struct db *db, uint32_t flush_ms)
 {
 	int rc = log_open(db->log_kv, db->marks, db->identity.partitions, &db->log);
 
@@ -97,28 +98,55 @@ static int open_parts(struct db *db, const struct db_options *o, struct buf *why
 		rc = flusher_open(&(struct flusher_options){ .state = db->state_kv,
 							     .young = db->young,
 							     .log = db->log,
-							     .flush_ms = o->flush_ms },
+							     .flush_ms = flush_ms },
 				  &db->flusher);
-	if (rc < 0)
-		buf_printf(why, "%s: what is stored cannot be read: %s", o->dir, err_name(rc));
+	return rc;
+}
+
+static struct db *db_new(void)
+{
+	struct db *db = calloc(1, sizeof(*db));
+
+	if (db == NULL)
+		abort();
+	db->lock_fd = -1;
+	return db;
+}
+
+int db_assemble(const struct db_identity *id, struct kv *log_kv, struct kv *state_kv,
+		struct marks *marks, struct db **ret)
+{
+	struct db *db = db_new();
+
+	db->identity = *id;
+	db->log_kv = log_kv;
+	db->state_kv = state_kv;
+	db->marks = marks;
+	db->stepped = true;
+	int rc = open_parts(db, 0);
+	if (rc == OK)
+		*ret = db;
+	else
+		db_close(&db);
 	return rc;
 }
 
 int db_open(const struct db_options *from, struct db **ret, struct buf *why)
 {
 	struct db_options o = *from;
-	struct db *db = calloc(1, sizeof(*db));
+	struct db *db = db_new();
 
-	if (db == NULL)
-		abort();
-	db->lock_fd = -1;
 	if (o.partitions == 0)
 		o.partitions = PARTITIONS_DEFAULT;
 	if (!o.must_exist && mkdir(o.dir, 0700) < 0 && errno != EEXIST)
 		buf_printf(why, "%s: %s. ", o.dir, strerror(errno));
 	int rc = open_files(db, &o, why);
-	if (rc == OK)
-		rc = open_parts(db, &o, why);
+	if (rc == OK) {
+		rc = open_parts(db, o.flush_ms);
+		if (rc < 0)
+			buf_printf(why, "%s: what is stored cannot be read: %s", o.dir,
+				   err_name(rc));
+	}
 	if (rc == OK)
 		*ret = db;
 	else
@@ -128,8 +156,9 @@ int db_open(const struct db_options *from, struct db **ret, struct buf *why)
 
 int db_start(struct db *db)
 {
+	if (db->stepped)
+		return OK;
 	int rc = log_start(db->log);
-
 	return rc < 0 ? rc : flusher_start(db->flusher);
 }
 

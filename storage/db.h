@@ -36,13 +36,19 @@ struct db {
 	struct log *log;
 	struct store *store;
 	struct flusher *flusher;
-	int lock_fd;
+	int lock_fd;  /* -1: none */
+	bool stepped; /* no threads: log_step() and flusher_step() are somebody else's (tests/sim)
+		       */
 };
 
 /* Opens or makes all of it; no thread runs yet. On failure `why` has one line for people. ERR_BUSY:
  * another process holds the lock; ERR_BAD_INPUT: an identity of another format. On 0 *ret owns it:
  * db_close(). */
 int db_open(const struct db_options *o, struct db **ret, struct buf *why);
+/* Put a node's parts together over stores that are open already; takes them over, also on failure.
+ * tests/sim brings a simulated disk. The result is `stepped`. */
+int db_assemble(const struct db_identity *id, struct kv *log_kv, struct kv *state_kv,
+		struct marks *marks, struct db **ret);
 /* Start log writer and flusher. */
 int db_start(struct db *db);
 /* A last cut and flush, then everything is closed. Loops have ended or are quiet. Accepts NULL,
