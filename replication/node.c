@@ -5,6 +5,7 @@
 #include "replication/router_loop.h"
 #include "storage/base/logfmt.h"
 #include "storage/base/loop.h"
+#include "storage/base/mistakes.h"
 #include "storage/base/workpool.h"
 
 #include <stdlib.h>
@@ -107,6 +108,14 @@ static void say_damage(partition_id p, const struct db_partition *d)
 		  LOG_STR("hint", "restore the data directory, or start with --accept-loss"));
 }
 
+/* C + 1; the mistake "apply-twice" begins with C itself, if that is in the log. */
+static log_seq replay_from(const struct db_partition *d)
+{
+	bool twice = mistake_active("apply-twice") && d->applied.seq.v > d->log.base.seq.v;
+
+	return (log_seq){ d->applied.seq.v + !twice };
+}
+
 static int start_partition(struct node *n, partition_id id, struct partition *p)
 {
 	struct db_partition d;
@@ -116,8 +125,7 @@ static int start_partition(struct node *n, partition_id id, struct partition *p)
 	if (rc == OK)
 		rc = read_values(n, id, &s.values);
 	if (rc == OK && d.seam == SEAM_FINE)
-		rc = log_read(n->db->log, id, (log_seq){ d.applied.seq.v + 1 }, keep_entry,
-			      s.entries);
+		rc = log_read(n->db->log, id, replay_from(&d), keep_entry, s.entries);
 	bool damaged = rc == ERR_CORRUPT || d.seam == SEAM_DAMAGED || d.short_of_mark;
 
 	if (rc != OK && rc != ERR_CORRUPT) {
