@@ -198,8 +198,10 @@ static void put_simple(struct fetch_reader *f, const struct looked_up *m)
 {
 	unsigned want = f->items.simple;
 
-	buf_puts(&f->out, "UID ");
-	buf_put_u64(&f->out, m->entry->uid);
+	if ((want & FETCH_UID) != 0) {
+		buf_puts(&f->out, " UID ");
+		buf_put_u64(&f->out, m->entry->uid);
+	}
 	if ((want & FETCH_FLAGS) != 0) {
 		buf_putc(&f->out, ' ');
 		put_flags(f, m->entry);
@@ -345,10 +347,13 @@ static void begin_piece(struct fetch_reader *f, uint32_t uid, bool first)
 	g_array_append_val(f->pieces, p);
 }
 
+/* Every item is written with a blank before it; the message's first one stands without. */
 static void end_piece(struct fetch_reader *f, bool last)
 {
 	struct piece *p = &g_array_index(f->pieces, struct piece, f->pieces->len - 1);
 
+	if (p->first && p->at < f->out.bytes && f->out.at[p->at] == ' ')
+		p->at++;
 	p->last = last;
 	p->end = f->out.bytes;
 }

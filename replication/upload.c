@@ -25,6 +25,7 @@ struct upload {
 	guid guid;
 	uint64_t size; /* so far */
 	bool chunked;
+	bool all_in_chunks; /* the shape, too: many messages share one entry */
 	bool finished; /* all bytes came */
 	bool told;     /* owner.stored was called */
 	bool was_full;
@@ -159,6 +160,7 @@ struct upload *upload_begin(struct router *r, const char *account, uint64_t byte
 	u->account = strdup(account);
 	if (u->account == NULL)
 		abort();
+	u->all_in_chunks = in_chunks;
 	u->chunked = in_chunks || bytes > MESSAGE_INLINE_MAX_BYTES;
 	u->failed = TM__OUTCOME__DONE;
 	draw_guid(&u->guid);
@@ -215,7 +217,7 @@ static void make_shape(struct upload *u)
 	keep_hashes(u, s);
 	mime_scan_free(&u->scan);
 	arena_free(&u->arena);
-	if (u->shape.bytes <= SHAPE_INLINE_MAX_BYTES)
+	if (u->shape.bytes <= SHAPE_INLINE_MAX_BYTES && !u->all_in_chunks)
 		return;
 	for (size_t at = 0; at < u->shape.bytes; at += MESSAGE_CHUNK_BYTES) {
 		size_t n = u->shape.bytes - at;

@@ -231,7 +231,7 @@ def test_modified_utf7_that_is_not_canonical_is_refused(c, wire):
 @pytest.mark.tidemark_only
 def test_names_are_normalised_to_nfc(c):
     c.okay("CREATE " + quote(utf7("e\u0301te\u0301")))
-    assert names(c) == ["INBOX", utf7("été")]
+    assert names(c) == sorted(["INBOX", utf7("été")])
     assert c.select(utf7("été")) and c.select(utf7("e\u0301te\u0301"))
 
 

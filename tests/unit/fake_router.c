@@ -769,7 +769,8 @@ static Tm__FetchPiece *piece_of(struct box *b, const Tm__FetchMessages *q,
 	tm__fetch_piece__init(p);
 	p->uid = m->uid;
 	p->first = p->last = true;
-	buf_printf(&text, "UID %u", m->uid);
+	if ((items->simple & FETCH_UID) != 0)
+		buf_printf(&text, " UID %u", m->uid);
 	if ((items->simple & FETCH_FLAGS) != 0) {
 		buf_putc(&text, ' ');
 		put_flags(b, m, uidset_has(&recent, m->uid), &text);
@@ -778,6 +779,7 @@ static Tm__FetchPiece *piece_of(struct box *b, const Tm__FetchMessages *q,
 		buf_printf(&text, " MODSEQ (%llu)", (unsigned long long)m->modseq_of);
 	for (uint32_t i = 0; i < items->part_count; i++)
 		buf_printf(&text, " BODY[] {%zu}\r\n%s", strlen(m->body), m->body);
+	buf_drop_front(&text, 1);
 	p->text = kept(&text);
 	uidset_free(&recent);
 	return p;

@@ -65,6 +65,7 @@ static void fetch_make(struct fetch *f, const char *uids, const char *items)
 	buf_printf(&line, "%s\r\n", items);
 	c = cursor_of(buf_span(&line));
 	ck_assert_msg(fetch_items_parse(&c, &a, &parsed) == PARSE_OK, "%s", items);
+	parsed.simple |= FETCH_UID;
 	fetch_items_encode(&parsed, &f->items);
 	encode_set(uids, &f->uids);
 	f->what.items = data_of(&f->items);
@@ -161,7 +162,7 @@ START_TEST(items)
 	ck_assert_int_eq(pages_intern(b.pages, (struct flag_set){ FLAG_SEEN, 1, &slot }, &set), OK);
 	ck_assert_int_eq(pages_set_flags(b.pages, 7, set, 100), OK);
 
-	fetch_is(&b, "1:100", "(UID FLAGS)",
+	fetch_is(&b, "1:100", "(FLAGS)",
 		 "[3: UID 3 FLAGS ()]\n[7: UID 7 FLAGS (\\Seen Work)]\n");
 	fetch_is(&b, "7,9", "(UID MODSEQ)", "[7: UID 7 MODSEQ (100)]\n");
 	fetch_is(&b, "3", "RFC822.SIZE", "[3: UID 3 RFC822.SIZE 79]\n");

@@ -141,7 +141,7 @@ START_TEST(appends)
 	talk(c, "d APPEND INBOX {3+}\r\nabc\r\n",
 	     "* 2 EXISTS\r\n* 2 RECENT\r\nd OK [APPENDUID 100 2] APPEND completed\r\n");
 	talk(c, "f FETCH 2 BODY.PEEK[]\r\n",
-	     "* 2 FETCH (UID 2 BODY[] {3}\r\nabc)\r\nf OK FETCH completed\r\n");
+	     "* 2 FETCH (BODY[] {3}\r\nabc)\r\nf OK FETCH completed\r\n");
 }
 END_TEST
 

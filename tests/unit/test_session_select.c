@@ -43,10 +43,10 @@ START_TEST(claims_recent_exactly_once)
 	talk(b, "c NOOP\r\n", "* 2 EXISTS\r\n* 1 RECENT\r\nc OK NOOP completed\r\n");
 	talk(a, "d NOOP\r\n", "* 2 EXISTS\r\n* 1 RECENT\r\nd OK NOOP completed\r\n");
 	talk(b, "e FETCH 1:2 FLAGS\r\n",
-	     "* 1 FETCH (UID 1 FLAGS ())\r\n* 2 FETCH (UID 2 FLAGS (\\Recent))\r\n"
+	     "* 1 FETCH (FLAGS ())\r\n* 2 FETCH (FLAGS (\\Recent))\r\n"
 	     "e OK FETCH completed\r\n");
 	talk(a, "f FETCH 1:2 FLAGS\r\n",
-	     "* 1 FETCH (UID 1 FLAGS (\\Recent))\r\n* 2 FETCH (UID 2 FLAGS ())\r\n"
+	     "* 1 FETCH (FLAGS (\\Recent))\r\n* 2 FETCH (FLAGS ())\r\n"
 	     "f OK FETCH completed\r\n");
 }
 END_TEST
