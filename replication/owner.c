@@ -1,5 +1,6 @@
 #include "replication/owner.h"
 
+#include "replication/budget.h"
 #include "replication/node.h"
 #include "replication/peer_frame.h"
 #include "replication/watch.h"
@@ -10,9 +11,6 @@
 
 enum {
 	TICK_MILLISECONDS = 1000,
-	ACCOUNT_IDLE_MILLISECONDS = 10 * 60 * 1000,
-	ABSENT_IDLE_MILLISECONDS = 10 * 1000, /* strangers may ask for any name */
-	MAILBOX_BYTES_FIXED = 1024,
 };
 
 void owner_ready(struct owner *o, struct partition *p)
@@ -86,84 +84,6 @@ static void evaluate(struct loop *l, void *data)
 	}
 }
 
-/* ---- the memory budget ---- */
-
-struct oldest {
-	struct mailbox *mailbox;
-	size_t bytes;
-};
-
-static void look_at_account(struct owner *o, struct partition *p, struct account *a,
-			    struct oldest *oldest, bool *busy)
-{
-	GHashTableIter it;
-	gpointer value;
-
-	(void)p;
-	g_hash_table_iter_init(&it, a->by_id);
-	while (g_hash_table_iter_next(&it, NULL, &value)) {
-		struct mailbox *m = value;
-
-		*busy = *busy || m->loading || m->work != NULL;
-		if (!m->loaded)
-			continue;
-		oldest->bytes += pages_bytes(m->pages) + ring_bytes(m->ring) +
-				 vanished_bytes(m->vanished) + MAILBOX_BYTES_FIXED;
-		if (m->work == NULL &&
-		    (oldest->mailbox == NULL || m->used_ms < oldest->mailbox->used_ms))
-			oldest->mailbox = m;
-	}
-	(void)o;
-}
-
-static void forget_account(struct partition *p, struct account *a, GHashTableIter *it)
-{
-	if (a->state == ACCOUNT_LOADED)
-		partition_unindex_account(p, a);
-	g_hash_table_iter_remove(it);
-	account_free(&a);
-}
-
-/* Accounts that nobody used for a while go; of the mailboxes, the one used longest ago. */
-static void look_at_partition(struct owner *o, struct partition *p, uint64_t now_ms,
-			      struct oldest *oldest)
-{
-	GHashTableIter it;
-	gpointer value;
-
-	g_hash_table_iter_init(&it, p->accounts);
-	while (g_hash_table_iter_next(&it, NULL, &value)) {
-		struct account *a = value;
-		bool busy = a->has_work || a->names_in_flight || p->loads != NULL ||
-			    a->state == ACCOUNT_LOADING;
-
-		look_at_account(o, p, a, oldest, &busy);
-		uint64_t idle_ms = a->state == ACCOUNT_ABSENT ? ABSENT_IDLE_MILLISECONDS
-							      : ACCOUNT_IDLE_MILLISECONDS;
-
-		if (!busy && a->used_ms + idle_ms < now_ms) {
-			oldest->mailbox = NULL;
-			forget_account(p, a, &it);
-		}
-	}
-}
-
-static void keep_budget(struct owner *o, uint64_t now_ms)
-{
-	size_t budget = o->node->options.pages_bytes / o->node->loop_count;
-
-	for (;;) {
-		struct oldest oldest = { 0 };
-
-		for (unsigned i = o->index; i < o->node->partition_count; i += o->node->loop_count)
-			look_at_partition(o, o->partitions[i], now_ms, &oldest);
-		o->pages_bytes = oldest.bytes;
-		if (oldest.bytes <= budget || oldest.mailbox == NULL)
-			return;
-		mailbox_unload(oldest.mailbox);
-	}
-}
-
 static void tick(void *data)
 {
 	struct owner *o = data;
@@ -172,7 +92,7 @@ static void tick(void *data)
 	for (unsigned i = o->index; i < o->node->partition_count; i += o->node->loop_count)
 		partition_tick(o->partitions[i], now_ms);
 	if (++o->ticks % 10 == 0)
-		keep_budget(o, now_ms);
+		budget_keep(o, now_ms);
 }
 
 /* ---- life ---- */

@@ -227,9 +227,10 @@ struct mailbox_pages *pages_writable(struct mailbox_pages **pp)
 	return copy;
 }
 
-size_t pages_bytes(const struct mailbox_pages *p)
+/* What the pages take while they are few, which may be small. */
+static size_t small_bytes(const struct mailbox_pages *p)
 {
-	size_t bytes = sizeof(*p) + p->dir_capacity * sizeof(*p->dirs);
+	size_t bytes = 0;
 
 	for (uint32_t i = 0; i < p->dir_count; i++) {
 		const struct page_dir *d = p->dirs[i].at.dir;
@@ -239,7 +240,18 @@ size_t pages_bytes(const struct mailbox_pages *p)
 			bytes += sizeof(struct page) +
 				 d->at[k].at.page->capacity * sizeof(struct page_entry);
 	}
-	return bytes + keywords_bytes(p->keywords) + flag_sets_bytes(p->sets);
+	return bytes;
+}
+
+size_t pages_bytes(const struct mailbox_pages *p)
+{
+	size_t page = sizeof(struct page) + PAGE_ENTRIES * sizeof(struct page_entry);
+	size_t dir = sizeof(struct page_dir) + DIR_ENTRIES * sizeof(struct page_summary);
+	size_t bytes = p->page_count <= DIR_ENTRIES ? small_bytes(p)
+						    : p->page_count * page + p->dir_count * dir;
+
+	return sizeof(*p) + p->dir_capacity * sizeof(*p->dirs) + bytes +
+	       keywords_bytes(p->keywords) + flag_sets_bytes(p->sets);
 }
 
 /* ---- summaries ---- */
@@ -652,15 +664,16 @@ static void page_renumber(struct mailbox_pages *p, struct flag_sets *to, struct 
 	}
 }
 
-void pages_tidy(struct mailbox_pages *p)
+void pages_tidy(struct mailbox_pages **pp)
 {
-	uint32_t count = flag_sets_numbers(p->sets);
+	uint32_t count = flag_sets_numbers((*pp)->sets);
+	struct mailbox_pages *p;
 	struct flag_sets *to;
 	uint32_t *numbers;
 
-	assert(alone(&p->refs));
-	if (count < TIDY_SETS_MIN || count / 4 < pages_exists(p))
+	if (count < TIDY_SETS_MIN || count / 4 < pages_exists(*pp))
 		return;
+	p = pages_writable(pp);
 	to = flag_sets_new();
 	numbers = mem_zalloc(count, sizeof(*numbers));
 	for (uint32_t i = 0; i < p->dir_count; i++) {

@@ -106,7 +106,7 @@ void pages_drop(struct mailbox_pages **p);
 /* After it *p has one reference, the caller's, and may be changed: itself if nobody else holds it,
  * else a copy. Returns *p. */
 struct mailbox_pages *pages_writable(struct mailbox_pages **p);
-/* Bytes of this state, as if nothing of it were shared. For the memory budget. */
+/* Bytes of this state, about, as if nothing of it were shared. For the memory budget; cheap. */
 size_t pages_bytes(const struct mailbox_pages *p);
 /* Checks G1, G2 and the counters exists, unseen and deleted: OK or ERR_CORRUPT. Walks everything.
  */
@@ -131,9 +131,10 @@ int pages_set_keyword(struct mailbox_pages *p, uint32_t slot, struct span name);
 /* The number of a set of flags, for append and set_flags. ERR_CORRUPT if a keyword has no name, the
  * slots do not ascend, or a system bit is unknown. */
 int pages_intern(struct mailbox_pages *p, struct flag_set set, uint32_t *ret);
-/* If there are far more sets of flags than messages: number them anew. Costs a walk then; call it
- * when idle. Numbers from before are invalid afterwards (pins keep theirs). */
-void pages_tidy(struct mailbox_pages *p);
+/* If there are far more sets of flags than messages: number them anew, in a copy if *p is pinned.
+ * Costs a walk then, else nothing: call it now and then. Numbers from before are invalid afterwards
+ * (pins keep theirs). */
+void pages_tidy(struct mailbox_pages **p);
 
 /* ---- looking ---- */
 

@@ -243,6 +243,10 @@ START_TEST(clients_end_up_where_the_mailbox_is)
 		case 4: box_flags(&b, &uids, random_below(&r, 32)); break;
 		case 5: box_expunge(&b, &uids); break;
 		case 6:
+			if (random_below(&r, 10) == 0) { /* as when it was loaded anew */
+				ring_free(&b.ring);
+				b.ring = ring_new(b.pages->counters.highestmodseq);
+			}
 			if (random_below(&r, 40) == 0)
 				vanished_prune(
 					b.vanished,
