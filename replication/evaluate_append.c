@@ -4,7 +4,8 @@
 
 #include <assert.h>
 
-enum { APPEND_FIXED_BYTES = 2048, MESSAGE_FIXED_BYTES = 256 };
+/* What a record and one row of it take beside body, shape and keywords, generously. */
+enum { APPEND_FIXED_BYTES = 2048, MESSAGE_FIXED_BYTES = 88 };
 
 /* Octets that the op brings into the log. */
 static size_t append_bytes(const Tm__Append *op)
@@ -14,7 +15,7 @@ static size_t append_bytes(const Tm__Append *op)
 	for (size_t i = 0; i < op->n_messages; i++) {
 		const Tm__AppendMessage *m = op->messages[i];
 
-		bytes += MESSAGE_FIXED_BYTES + m->body.len + m->shape.len + 9 * m->n_thread_hashes;
+		bytes += MESSAGE_FIXED_BYTES + m->body.len + m->shape.len;
 		for (size_t k = 0; k < m->n_keywords; k++)
 			bytes += strlen(m->keywords[k]) + 16;
 	}
