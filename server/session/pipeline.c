@@ -316,11 +316,17 @@ static void bad(struct session *s, struct imap_command *imap, const char *why)
 	session_answer_now(s, RESPONSE_BAD, NULL, why);
 }
 
+/* More would have to be thrown away than we do (IMAP.md, section 8). */
 static void lost(struct session *s, const struct imap_input *in)
 {
-	if (in->command != NULL)
+	struct command *c = s->command;
+
+	if (c->refused)
+		response_status_code(session_out(s), in->command->tag, c->answer.status,
+				     c->answer.code, c->answer.text);
+	else if (in->command != NULL)
 		response_status(session_out(s), in->command->tag, RESPONSE_BAD, NULL, in->why);
-	session_bye(s, NULL, in->why);
+	session_bye(s, "TOOBIG", in->why);
 }
 
 /* Nothing more can be parsed before more bytes come. */
