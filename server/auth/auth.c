@@ -272,6 +272,16 @@ static struct span name_of(const struct auth_attempt *t)
 	return span_of(t->name.at, t->name.bytes == 0 ? 0 : t->name.bytes - 1);
 }
 
+/* That a client has logged in is the session's line; why one has not is known here only. */
+static void log_outcome(const struct auth_attempt *t, enum auth_outcome outcome)
+{
+	log_at(outcome == AUTH_DONE ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+	       outcome == AUTH_DONE ? "authenticated" : "not authenticated",
+	       LOG_SESSION(t->peer.session), LOG_SPAN("account", name_of(t)),
+	       LOG_STR("mechanism", t->mechanism), LOG_STR("address", t->address),
+	       LOG_STR("outcome", outcome_names[outcome]), LOG_END);
+}
+
 static void finish(struct auth_attempt *t, enum auth_outcome outcome)
 {
 	struct auth_owner owner = t->owner;
@@ -280,10 +290,7 @@ static void finish(struct auth_attempt *t, enum auth_outcome outcome)
 	if (outcome == AUTH_MALFORMED && t->login_command)
 		outcome = AUTH_FAILED;
 	counter_add(t->auth->outcomes[outcome], 1);
-	log_info(outcome == AUTH_DONE ? "logged in" : "not logged in", LOG_SESSION(t->peer.session),
-		 LOG_SPAN("account", name_of(t)), LOG_STR("mechanism", t->mechanism),
-		 LOG_STR("address", t->address), LOG_STR("outcome", outcome_names[outcome]),
-		 LOG_END);
+	log_outcome(t, outcome);
 	owner.done(owner.data, outcome, account, t->id);
 	attempt_end(t);
 }
