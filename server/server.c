@@ -85,7 +85,8 @@ static struct auth_options auth_options(const struct server *s, const struct con
 static int with_tls_config(const struct config *c,
 			   int (*fn)(void *data, const struct tls_config *t), void *data)
 {
-	struct tls_config t = { .client_ca_file = c->tls.client_ca };
+	struct tls_config t = { .client_ca_file = c->tls.client_ca,
+				.only_1_3 = c->tls.min_version == CONFIG_TLS_1_3 };
 	struct tls_pair own;
 	char cert[FILE_NAME_MAX_BYTES], key[FILE_NAME_MAX_BYTES];
 

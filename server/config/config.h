@@ -79,7 +79,6 @@ struct config {
 		uint64_t connections;
 		uint64_t connections_per_address;
 		uint64_t message_bytes;
-		uint64_t op_deadline_ms;
 		uint64_t idle_ms;
 		uint64_t login_ms;
 	} limits;

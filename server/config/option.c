@@ -64,7 +64,7 @@ const struct option options[] = {
 		 "PEM. "
 		 "Clients are asked for a certificate only if this is set." },
 	{ "tls.min_version", OPTION_CHOICE, AT(tls.min_version), .choices = tls_choices,
-	  .preset = "1.2", .doc = "The oldest version of TLS that is spoken." },
+	  .preset = "1.2", .reloadable = true, .doc = "The oldest version of TLS that is spoken." },
 	{ "auth.mechanisms", OPTION_SET, AT(auth.mechanisms), .choices = mechanism_choices,
 	  .preset = "[PLAIN, LOGIN, SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-256-PLUS, EXTERNAL]",
 	  .reloadable = true, .doc = "The SASL mechanisms that are offered." },
@@ -93,9 +93,6 @@ const struct option options[] = {
 	  .doc = "Connections at once from one address (IPv6: from one /64)." },
 	{ "limits.message_size", OPTION_SIZE, AT(limits.message_bytes), .min = 1024,
 	  .max = MESSAGE_MAX_BYTES, .preset = "64M", .doc = "The largest message that is taken." },
-	{ "limits.op_deadline", OPTION_DURATION, AT(limits.op_deadline_ms), .min = 1000,
-	  .max = 600000, .preset = "30s",
-	  .doc = "How long a change may take (a failover is waited for) before it is withdrawn." },
 	{ "limits.login_time", OPTION_DURATION, AT(limits.login_ms), .min = 1000, .max = 3600000,
 	  .preset = "60s", .doc = "How long a client may take until it has logged in." },
 	{ "limits.idle_time", OPTION_DURATION, AT(limits.idle_ms), .min = 1000, .max = 24 * 3600000,

@@ -174,14 +174,14 @@ static int context_load_client_ca(SSL_CTX *ctx, const char *file, struct buf *wh
 	return OK;
 }
 
-static SSL_CTX *context_new(struct tls_set *set)
+static SSL_CTX *context_new(struct tls_set *set, bool only_1_3)
 {
 	static const unsigned char id[] = "tidemark";
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
 	if (ctx == NULL)
 		abort();
-	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+	SSL_CTX_set_min_proto_version(ctx, only_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 					 SSL_OP_CIPHER_SERVER_PREFERENCE |
 					 SSL_OP_PRIORITIZE_CHACHA);
@@ -210,7 +210,7 @@ static int set_build(const struct tls_config *config, struct tls_set **ret, stru
 	if (set->contexts == NULL)
 		abort();
 	while (rc == OK && set->count < config->count) {
-		SSL_CTX *ctx = context_new(set);
+		SSL_CTX *ctx = context_new(set, config->only_1_3);
 
 		rc = context_load_pair(ctx, &config->pairs[set->count], why);
 		if (rc == OK)

@@ -24,6 +24,7 @@ struct tls_config {
 	size_t count;                 /* at least one */
 	const char *client_ca_file;   /* PEM; NULL: no client certificate is asked for. Else one is
 				       * asked for, verified if it comes, and not required */
+	bool only_1_3;                /* TLS 1.2 is refused */
 };
 
 /* 0; ERR_BAD_INPUT: a file is missing or wrong, and `why` (one line, no secret) says which. The

@@ -45,7 +45,7 @@ START_TEST(everything_has_a_default_but_data)
 	ck_assert_uint_eq(config.auth.iterations, 4096);
 	ck_assert(!config.auth.plaintext_on_loopback);
 	ck_assert_uint_eq(config.limits.message_bytes, 64 * 1024 * 1024);
-	ck_assert_uint_eq(config.limits.op_deadline_ms, 30000);
+	ck_assert_uint_eq(config.limits.login_ms, 60000);
 	ck_assert_uint_eq(config.limits.idle_ms, 31 * 60000);
 	ck_assert_uint_eq(config.log.level, LOG_LEVEL_INFO);
 	ck_assert_uint_eq(config.tls.certificate_count, 0);
@@ -70,7 +70,7 @@ START_TEST(all_types_are_read)
 			       "auth:\n  plaintext_on_loopback: true\n"
 			       "  mechanisms: [scram-sha-256, EXTERNAL]\n"
 			       "  failure_delay: 250ms\n"
-			       "limits: {message_size: 25M, op_deadline: 1m}\n"
+			       "limits: {message_size: 25M, login_time: 90s}\n"
 			       "log:\n"
 			       "memory: {pages: 1G}\n"),
 			 OK);
@@ -90,7 +90,7 @@ START_TEST(all_types_are_read)
 			  CONFIG_MECHANISM_SCRAM_SHA_256 | CONFIG_MECHANISM_EXTERNAL);
 	ck_assert_uint_eq(config.auth.failure_delay_ms, 250);
 	ck_assert_uint_eq(config.limits.message_bytes, 25 * 1024 * 1024);
-	ck_assert_uint_eq(config.limits.op_deadline_ms, 60000);
+	ck_assert_uint_eq(config.limits.login_ms, 90000);
 	ck_assert_uint_eq(config.memory.pages_bytes, (uint64_t)1 << 30);
 }
 END_TEST
@@ -118,9 +118,9 @@ START_TEST(mistakes_say_where_and_what_is_allowed)
 	refuse("data:\n", "t.yaml:1:6: data: \"\" says nothing; allowed: a string\n");
 	refuse("data: {x: y}\n",
 	       "t.yaml:1:7: data: has keys below it, but is a value; allowed: a string\n");
-	refuse("data: /d\nlimits: {op_deadline: 30}\n",
-	       "t.yaml:2:23: limits.op_deadline: \"30\" has no unit that is known; allowed: a "
-	       "duration from 1s to 10m (units ms, s, m, h, d)\n");
+	refuse("data: /d\nlimits: {login_time: 30}\n",
+	       "t.yaml:2:22: limits.login_time: \"30\" has no unit that is known; allowed: a "
+	       "duration from 1s to 1h (units ms, s, m, h, d)\n");
 	refuse("data: /d\nauth: {failure_delay: 1m}\n",
 	       "t.yaml:2:8: auth.failure_delay: is more than auth.failure_delay_max; allowed: at "
 	       "most that\n");

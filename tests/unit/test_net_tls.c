@@ -93,6 +93,20 @@ START_TEST(versions)
 	client_close(&c);
 	SSL_CTX_free(old);
 
+	/* TLS 1.2 can be switched off. */
+	struct tls_pair pair = { server.cert, server.key };
+	struct tls_config config = { .pairs = &pair, .count = 1, .only_1_3 = true };
+	struct buf why = { 0 };
+	ck_assert_int_eq(tls_reload(server.tls, &config, &why), OK);
+	old = client_context(TLS1_2_VERSION);
+	memset(&c, 0, sizeof(c));
+	c.fd = socket_to(listener_port(server.tls_port));
+	c.ssl = SSL_new(old);
+	SSL_set_fd(c.ssl, c.fd);
+	ck_assert_int_ne(SSL_connect(c.ssl), 1);
+	client_close(&c);
+	SSL_CTX_free(old);
+
 	/* Rubbish and silence on the port do not harm. */
 	memset(&c, 0, sizeof(c));
 	c.fd = socket_to(listener_port(server.tls_port));
@@ -120,7 +134,9 @@ START_TEST(names_and_reload)
 	server_make_certificate(server.dir, "new.example", cert[1], key[1]);
 	struct tls_pair pairs[] = { { server.cert, server.key }, { cert[0], key[0] } };
 	tls_open(&stays, ctx, NULL);
-	ck_assert_int_eq(tls_reload(server.tls, &(struct tls_config){ pairs, 2, NULL }, &why), OK);
+	ck_assert_int_eq(
+		tls_reload(server.tls, &(struct tls_config){ .pairs = pairs, .count = 2 }, &why),
+		OK);
 	tls_open(&c, ctx, "two.example");
 	ck_assert_str_eq(shown_name(&c), "two.example");
 	client_close(&c);
@@ -133,21 +149,25 @@ START_TEST(names_and_reload)
 
 	/* A pair that does not fit, a file that is not there: nothing changes. */
 	pairs[0] = (struct tls_pair){ cert[0], key[1] };
-	ck_assert_int_eq(tls_reload(server.tls, &(struct tls_config){ pairs, 2, NULL }, &why),
-			 ERR_BAD_INPUT);
+	ck_assert_int_eq(
+		tls_reload(server.tls, &(struct tls_config){ .pairs = pairs, .count = 2 }, &why),
+		ERR_BAD_INPUT);
 	ck_assert_uint_gt(why.bytes, 0);
 	ck_assert_ptr_nonnull(memmem(why.at, why.bytes, key[1], strlen(key[1])));
 	buf_reset(&why);
 	pairs[0] = (struct tls_pair){ "/nonexistent/x.crt", key[1] };
-	ck_assert_int_eq(tls_reload(server.tls, &(struct tls_config){ pairs, 2, NULL }, &why),
-			 ERR_BAD_INPUT);
+	ck_assert_int_eq(
+		tls_reload(server.tls, &(struct tls_config){ .pairs = pairs, .count = 2 }, &why),
+		ERR_BAD_INPUT);
 	ck_assert_ptr_nonnull(memmem(why.at, why.bytes, "No such file", 12));
 	tls_open(&c, ctx, NULL);
 	ck_assert_str_eq(shown_name(&c), "one.example");
 	client_close(&c);
 
 	pairs[0] = (struct tls_pair){ cert[1], key[1] };
-	ck_assert_int_eq(tls_reload(server.tls, &(struct tls_config){ pairs, 1, NULL }, &why), OK);
+	ck_assert_int_eq(
+		tls_reload(server.tls, &(struct tls_config){ .pairs = pairs, .count = 1 }, &why),
+		OK);
 	tls_open(&c, ctx, "two.example");
 	ck_assert_str_eq(shown_name(&c), "new.example");
 	client_close(&c);
@@ -230,7 +250,7 @@ START_TEST(client_certificates)
 	snprintf(file, sizeof(file), "%s/client.crt", server.dir);
 	snprintf(strange, sizeof(strange), "%s/strange.crt", server.dir);
 	struct tls_pair pair = { server.cert, server.key };
-	struct tls_config config = { &pair, 1, file };
+	struct tls_config config = { .pairs = &pair, .count = 1, .client_ca_file = file };
 
 	expect_identity(NULL, NULL, "nobody");
 	write_client_certificate(file, key, "email:demo@example.org,email:other@example.org", "x");
