@@ -29,7 +29,7 @@ static const char usage[] =
 struct options {
 	const char *config;
 	const char *check_store;
-	bool check, print_config;
+	bool check, print_config, help;
 	struct server_options server;
 };
 
@@ -48,6 +48,7 @@ static bool take_option(int option, const char *value, struct options *o)
 	case 'k': o->check = true; return true;
 	case 'p': o->print_config = true; return true;
 	case 's': o->check_store = value; return true;
+	case 'h': o->help = true; return true;
 	case 'a': o->server.accept_loss = true; return true;
 	case 'l':
 		o->server.loops = (unsigned)strtoul(value, &end, 10);
@@ -66,6 +67,7 @@ static bool parse_options(int argc, char **argv, struct options *o)
 		{ "check", no_argument, NULL, 'k' },
 		{ "print-config", no_argument, NULL, 'p' },
 		{ "check-store", required_argument, NULL, 's' },
+		{ "help", no_argument, NULL, 'h' },
 		{ "accept-loss", no_argument, NULL, 'a' },
 		{ "loops", required_argument, NULL, 'l' },
 		{ "route", required_argument, NULL, 'r' },
@@ -175,6 +177,10 @@ int main(int argc, char **argv)
 
 	if (!parse_options(argc, argv, &o))
 		return bad_usage("unknown option or value");
+	if (o.help) {
+		(void)printf("%s", usage);
+		return EXIT_SUCCESS;
+	}
 	if (o.print_config) {
 		struct buf out = { 0 };
 
