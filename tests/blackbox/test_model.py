@@ -65,13 +65,22 @@ class Session:
                 del self.view[u.number - 1]
             elif u.name == "VANISHED" and not isinstance(u.values[0], list):
                 for uid in parse_set(u.values[0]):
-                    self.view.remove(uid if uid in self.view else None)
+                    del self.view[self.place(uid)]
             elif u.name == "EXISTS":
                 grow = u.number - len(self.view)
                 assert grow >= 0, (u, self.view)
                 self.view += [None] * grow
             elif u.name == "FETCH":
                 self.hear_fetch(u)
+
+    def place(self, uid):
+        """Where a UID stands; one that was never heard stands among those, by its neighbours."""
+        if uid in self.view:
+            return self.view.index(uid)
+        for i, known in enumerate(self.view):
+            if known is None and not any(v and v < uid for v in self.view[i:]):
+                return i
+        raise AssertionError((uid, self.view))
 
     def hear_fetch(self, u):
         known = self.view[u.number - 1]
