@@ -16,9 +16,9 @@ struct reader {
 };
 
 /* As reader_new(), but for the pin, which reader.c puts in. The reader is g_malloc'ed. */
-int fetch_reader_new(const Tm__FetchMessages *f, struct reader **ret);
-int fetch_needs_store(const Tm__FetchMessages *f, bool *ret);
-int search_reader_new(const Tm__SearchMessages *s, struct reader **ret);
-int search_needs_store(const Tm__SearchMessages *s, bool *ret);
+int fetch_reader_new(const Tm__FetchMessages *request, struct reader **ret);
+int fetch_needs_store(const Tm__FetchMessages *request, bool *ret);
+int search_reader_new(const Tm__SearchMessages *request, struct reader **ret);
+int search_needs_store(const Tm__SearchMessages *request, bool *ret);
 
 #endif

@@ -242,11 +242,11 @@ static bool has_id(const struct search_matcher *m, const struct search_node *n)
 	char hex[2 * sizeof(guid) + 1];
 
 	if (n->key == SEARCH_THREADID) {
-		snprintf(hex, sizeof(hex), "%016llx", (unsigned long long)m->info->thread);
+		(void)snprintf(hex, sizeof(hex), "%016llx", (unsigned long long)m->info->thread);
 		return same_id(n->text, 'T', hex);
 	}
 	for (size_t i = 0; i < sizeof(guid); i++)
-		snprintf(hex + 2 * i, 3, "%02x", m->info->guid.b[i]);
+		(void)snprintf(hex + 2 * i, 3, "%02x", m->info->guid.b[i]);
 	return same_id(n->text, 'M', hex);
 }
 
