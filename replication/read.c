@@ -197,26 +197,43 @@ static uint64_t messages_concerned(const struct mailbox *m, const Tm__Read *read
 	return n < m->pages->counters.exists ? n : m->pages->counters.exists;
 }
 
-static void read_messages(struct partition *p, struct mailbox *m, struct read_job *j)
+static bool asks_messages(const struct read_job *j)
 {
-	struct node *n = p->owner->node;
-	struct mailbox_pages *pin = pages_pin(m->pages);
-	struct reader *reader = NULL;
-	bool needs_store = false;
+	return j->read->what_case == TM__READ__WHAT_FETCH ||
+	       j->read->what_case == TM__READ__WHAT_SEARCH;
+}
 
-	int rc = reader_needs_store(j->read, &needs_store);
-	if (rc == OK)
-		rc = reader_new(&pin, j->read, n->db->store, p->id, &reader);
-	else
-		pages_drop(&pin);
+/* What comes after the first frame: the rows from `rest` on (0: none), then the messages. */
+static void read_on(struct partition *p, struct mailbox *m, struct read_job *j, uint32_t rest)
+{
+	struct reader *reader = NULL;
+	bool long_work = rest != 0;
+	int rc = OK;
+
+	if (asks_messages(j)) {
+		struct mailbox_pages *pin = pages_pin(m->pages);
+		bool needs_store = false;
+
+		rc = reader_new(&pin, j->read, p->owner->node->db->store, p->id, &reader);
+		if (rc == OK)
+			rc = reader_needs_store(j->read, &needs_store);
+		long_work = long_work || needs_store ||
+			    messages_concerned(m, j->read) > INLINE_MESSAGES_MAX;
+	}
 	if (rc != OK) {
+		reader_free(&reader);
 		end_read(j, TM__OUTCOME__CANNOT, "The request cannot be read");
 		return;
 	}
-	if (!needs_store && messages_concerned(m, j->read) <= INLINE_MESSAGES_MAX)
-		run_inline(j, reader);
-	else
+	if (rest != 0) {
+		struct mailbox_pages *pin = pages_pin(m->pages);
+
+		reader = rows_reader_new(&pin, j->read->known, rest, &reader);
+	}
+	if (long_work)
 		begin_run(p, j, reader);
+	else
+		run_inline(j, reader);
 }
 
 /* Changes S..S' and what vanished, from the same state that the data come from. */
@@ -224,28 +241,32 @@ static void read_mailbox(struct partition *p, struct mailbox *m, struct read_job
 {
 	Tm__ReadFrame f = TM__READ_FRAME__INIT;
 	struct arena *a = &p->owner->arena;
-	bool more = j->read->what_case == TM__READ__WHAT_FETCH ||
-		    j->read->what_case == TM__READ__WHAT_SEARCH;
+	uint32_t rest = 0;
 	struct changes_source source = { .pages = m->pages,
 					 .ring = m->ring,
 					 .vanished = m->vanished };
 
 	f.mailbox = m->id.v;
 	if (j->read->known != NULL)
-		f.changes = read_changes(&source, j->read->known, a);
-	if (j->read->vanished != NULL &&
-	    !(j->read->uidvalidity != 0 && j->read->uidvalidity != m->uidvalidity)) {
+		f.changes = read_changes(&source, j->read->known, a, &rest);
+	bool renumbered = j->read->uidvalidity != 0 && j->read->uidvalidity != m->uidvalidity;
+
+	if (f.changes != NULL && j->read->known->seen != 0)
+		f.changes->renumbered = renumbered;
+	if (j->read->vanished != NULL && !renumbered) {
 		f.has_vanished = true;
 		f.vanished = read_vanished(&source, j->read->vanished, a);
 	}
-	f.end = !more;
+	f.end = !asks_messages(j) && rest == 0;
+	bool more = !f.end;
+
 	if (f.end || f.changes != NULL || f.has_vanished) {
 		j->credits++; /* the first frame is free */
 		send_frame(j, &f);
 	}
 	arena_reset(a);
 	if (more)
-		read_messages(p, m, j);
+		read_on(p, m, j, rest);
 }
 
 /* ---- reads of an account ---- */

@@ -94,15 +94,16 @@ static struct span format(const struct mailbox_pages *p, const struct page_entry
 	return buf_span(&b);
 }
 
-static void rows_from_ring(const struct changes_source *s, const Tm__Known *known, Tm__Changes *c,
+/* False: they are more than a frame holds, and none was told. */
+static bool rows_from_ring(const struct changes_source *s, const Tm__Known *known, Tm__Changes *c,
 			   struct arena *a)
 {
-	size_t count;
+	size_t count, bytes = 0;
 	const struct ring_change *const *changes =
 		ring_after(s->ring, known->seen, known->uidnext, &count);
 
 	c->rows = arena_alloc(a, (count + 1) * sizeof(*c->rows));
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && bytes < READ_FRAME_MAX_BYTES; i++) {
 		const struct ring_change *r = changes[i];
 		struct span text = span_of(r->text, r->text_bytes);
 
@@ -113,21 +114,30 @@ static void rows_from_ring(const struct changes_source *s, const Tm__Known *know
 				continue;
 			text = format(s->pages, e, a);
 		}
+		bytes += text.bytes;
 		c->rows[c->n_rows++] = row(a, r->uid, r->modseq, text);
 	}
+	if (bytes < READ_FRAME_MAX_BYTES)
+		return true;
+	c->n_rows = 0;
+	return false;
 }
 
-static void rows_from_pages(const struct mailbox_pages *p, const Tm__Known *known, Tm__Changes *c,
-			    struct arena *a)
+/* Rows from uid `from` on, as many as a frame holds; the UID of the next, or 0. */
+static uint32_t rows_from_pages(const struct mailbox_pages *p, const Tm__Known *known,
+				uint32_t from, Tm__Changes *c, struct arena *a)
 {
 	struct pages_cursor cursor;
 	const struct page_entry *e;
-	size_t capacity = 0;
+	size_t capacity = 0, bytes = 0;
 
 	if (known->uidnext <= 1)
-		return;
+		return 0;
 	pages_start(p, &cursor);
+	pages_seek(&cursor, from);
 	while ((e = pages_next_changed(&cursor, known->uidnext - 1, known->seen)) != NULL) {
+		if (bytes >= READ_FRAME_MAX_BYTES)
+			return e->uid;
 		if (c->n_rows == capacity) {
 			Tm__ChangedRow **more;
 
@@ -137,25 +147,48 @@ static void rows_from_pages(const struct mailbox_pages *p, const Tm__Known *know
 				memcpy(more, c->rows, c->n_rows * sizeof(*more));
 			c->rows = more;
 		}
-		c->rows[c->n_rows++] = row(a, e->uid, e->modseq, format(p, e, a));
+		struct span text = format(p, e, a);
+
+		bytes += text.bytes;
+		c->rows[c->n_rows++] = row(a, e->uid, e->modseq, text);
 	}
+	return 0;
 }
 
-Tm__Changes *read_changes(const struct changes_source *s, const Tm__Known *known, struct arena *a)
+Tm__Changes *read_changes(const struct changes_source *s, const Tm__Known *known, struct arena *a,
+			  uint32_t *rest)
 {
 	Tm__Changes *c = arena_alloc(a, sizeof(*c));
 	bool changed = known->seen != 0 && known->seen < s->pages->counters.highestmodseq;
 
+	*rest = 0;
 	tm__changes__init(c);
 	tell_counters(s->pages, known, c, a);
 	tell_new(s->pages, known, c, a);
 	if (!changed)
 		return c;
 	tell_vanished(s, known, c, a);
-	if (known->want_rows && ring_reaches(s->ring, known->seen))
-		rows_from_ring(s, known, c, a);
-	else if (known->want_rows)
-		rows_from_pages(s->pages, known, c, a);
+	if (known->want_rows &&
+	    !(ring_reaches(s->ring, known->seen) && rows_from_ring(s, known, c, a)))
+		*rest = rows_from_pages(s->pages, known, 1, c, a);
+	if (*rest != 0)
+		c->highestmodseq = known->seen;
+	return c;
+}
+
+Tm__Changes *read_more_rows(const struct mailbox_pages *p, const Tm__Known *known, struct arena *a,
+			    uint32_t *rest)
+{
+	Tm__Changes *c = arena_alloc(a, sizeof(*c));
+	Tm__Known names_told = *known;
+
+	assert(*rest != 0 && known->seen != 0);
+	names_told.keywords_version = p->counters.keywords_version;
+	tm__changes__init(c);
+	tell_counters(p, &names_told, c, a);
+	*rest = rows_from_pages(p, known, *rest, c, a);
+	if (*rest != 0)
+		c->highestmodseq = known->seen;
 	return c;
 }
 

@@ -24,6 +24,11 @@ struct reader; /* opaque */
  * be NULL if reader_needs_store() is false. */
 int reader_new(struct mailbox_pages **pin, const Tm__Read *read, struct store *store,
 	       partition_id p, struct reader **ret);
+/* A reader that first tells the rows that read_changes() left over: from *pin, the state it looked
+ * at, and its `rest` (not 0), then what *then answers (may be NULL: nothing). Takes over both.
+ * `known` must live as long as the reader. Never NULL. */
+struct reader *rows_reader_new(struct mailbox_pages **pin, const Tm__Known *known, uint32_t rest,
+			       struct reader **then);
 /* The next frame into *frame (initialised here; request is the caller's to set; it and all it
  * points to lives until the next call). At most about READ_FRAME_MAX_BYTES of text; also a 64 MB
  * literal comes in such pieces. 1: more to come. 0: this was the last; `end` and `outcome` are set.

@@ -146,11 +146,13 @@ static void client_sync(struct client *c, struct box *b)
 	struct changes_source s = source(b);
 	Tm__Known known = TM__KNOWN__INIT;
 	Tm__Changes *ch;
+	uint32_t rest;
 
 	known.seen = c->seen;
 	known.uidnext = c->uidnext;
 	known.want_rows = true;
-	ch = read_changes(&s, &known, &b->arena);
+	ch = read_changes(&s, &known, &b->arena, &rest);
+	ck_assert_uint_eq(rest, 0);
 	ck_assert_uint_eq(ch->exists, b->pages->counters.exists);
 	ck_assert_uint_eq(ch->highestmodseq, b->pages->counters.highestmodseq);
 	client_rows(c, b, ch);
@@ -279,6 +281,7 @@ START_TEST(select_is_told_everything)
 	Tm__Known known = TM__KNOWN__INIT;
 	Tm__Changes *ch;
 	struct uidset uids = { 0 };
+	uint32_t rest;
 
 	box_open(&b);
 	box_append(&b, 5);
@@ -290,7 +293,7 @@ START_TEST(select_is_told_everything)
 	b.pages->counters.recent_from = 4;
 	b.pages->counters.keywords_version = 2;
 	s = source(&b);
-	ch = read_changes(&s, &known, &b.arena);
+	ch = read_changes(&s, &known, &b.arena, &rest);
 	ck_assert_uint_eq(ch->exists, 5);
 	ck_assert_uint_eq(ch->uidnext, 6);
 	ck_assert_uint_eq(ch->uidvalidity, 77);
@@ -308,12 +311,100 @@ START_TEST(select_is_told_everything)
 	known.uidnext = 6;
 	known.keywords_version = 2;
 	known.want_rows = true;
-	ch = read_changes(&s, &known, &b.arena);
+	ch = read_changes(&s, &known, &b.arena, &rest);
 	ck_assert_uint_eq(ch->n_rows + ch->n_keywords + ch->new_uids.len + ch->vanished.len, 0);
 	known.keywords_version = 1;
-	ch = read_changes(&s, &known, &b.arena);
+	ch = read_changes(&s, &known, &b.arena, &rest);
 	ck_assert_uint_eq(ch->n_keywords, 2);
 	uidset_free(&uids);
+	box_close(&b);
+}
+END_TEST
+
+/* More rows than a frame holds: S rises with the last of them only. */
+START_TEST(many_rows_come_in_parts)
+{
+	struct box b;
+	struct changes_source s;
+	Tm__Known known = TM__KNOWN__INIT;
+	struct arena more;
+	struct uidset all = { 0 }, told = { 0 };
+	uint32_t rest, parts = 1, n = 20000;
+	Tm__Changes *ch;
+
+	box_open(&b);
+	arena_init(&more);
+	for (uint32_t uid = 1; uid <= n; uid++)
+		ck_assert_int_eq(pages_append(b.pages, uid, 0, 2, 1), OK);
+	b.pages->counters.uidnext = n + 1;
+	b.pages->counters.highestmodseq = 2;
+	uidset_add_range(&all, 1, n);
+	box_flags(&b, &all, FLAG_SEEN);
+	known.seen = 2;
+	known.uidnext = n; /* the last one is new */
+	known.want_rows = true;
+	s = source(&b);
+	ch = read_changes(&s, &known, &b.arena, &rest);
+	ck_assert_uint_gt(ch->new_uids.len, 0);
+	for (;; parts++) {
+		size_t bytes = 0;
+
+		for (size_t i = 0; i < ch->n_rows; i++) {
+			ck_assert_uint_gt(ch->rows[i]->uid, uidset_max(&told));
+			uidset_add(&told, ch->rows[i]->uid);
+			bytes += ch->rows[i]->text.len;
+		}
+		ck_assert_uint_lt(bytes, READ_FRAME_MAX_BYTES + 100);
+		ck_assert_uint_eq(ch->highestmodseq, rest == 0 ? 3 : 2);
+		if (rest == 0)
+			break;
+		arena_reset(&more);
+		ch = read_more_rows(b.pages, &known, &more, &rest);
+		ck_assert_uint_eq(ch->new_uids.len + ch->vanished.len + ch->n_keywords, 0);
+	}
+	ck_assert_uint_gt(parts, 3);
+	ck_assert_uint_eq(told.count, 1);
+	ck_assert_uint_eq(uidset_max(&told), n - 1);
+	arena_free(&more);
+	uidset_free(&all);
+	uidset_free(&told);
+	box_close(&b);
+}
+END_TEST
+
+/* The ring's texts can be long, too. */
+START_TEST(long_rows_of_the_ring_come_in_parts)
+{
+	struct box b;
+	struct changes_source s;
+	Tm__Known known = TM__KNOWN__INIT;
+	struct uidset all = { 0 };
+	uint16_t slots[20];
+	uint32_t rest, set;
+	char name[KEYWORD_MAX_BYTES + 1];
+	Tm__Changes *ch;
+
+	box_open(&b);
+	box_append(&b, UIDS);
+	for (uint16_t i = 0; i < 20; i++) {
+		memset(name, 'a' + i, KEYWORD_MAX_BYTES);
+		ck_assert_int_eq(pages_set_keyword(b.pages, i, span_of(name, KEYWORD_MAX_BYTES)),
+				 OK);
+		slots[i] = i;
+	}
+	ck_assert_int_eq(pages_intern(b.pages, (struct flag_set){ 0, 20, slots }, &set), OK);
+	uidset_add_range(&all, 1, UIDS);
+	known.seen = b.pages->counters.highestmodseq;
+	known.uidnext = UIDS + 1;
+	known.want_rows = true;
+	pages_set_flags_all(b.pages, &all, set, box_change(&b));
+	ring_changed(b.ring, b.pages, &all, known.seen + 1);
+	s = source(&b);
+	ck_assert(ring_reaches(b.ring, known.seen));
+	ch = read_changes(&s, &known, &b.arena, &rest);
+	ck_assert_uint_lt(ch->n_rows, 30);
+	ck_assert_uint_eq(rest, ch->n_rows + 1);
+	uidset_free(&all);
 	box_close(&b);
 }
 END_TEST
@@ -404,6 +495,8 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, clients_end_up_where_the_mailbox_is);
 	tcase_add_test(t, select_is_told_everything);
+	tcase_add_test(t, many_rows_come_in_parts);
+	tcase_add_test(t, long_rows_of_the_ring_come_in_parts);
 	tcase_add_test(t, sequence_match_data);
 	tcase_add_test(t, the_highest_uid_is_not_missed);
 	suite_add_tcase(s, t);

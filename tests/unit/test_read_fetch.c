@@ -162,8 +162,7 @@ START_TEST(items)
 	ck_assert_int_eq(pages_intern(b.pages, (struct flag_set){ FLAG_SEEN, 1, &slot }, &set), OK);
 	ck_assert_int_eq(pages_set_flags(b.pages, 7, set, 100), OK);
 
-	fetch_is(&b, "1:100", "(FLAGS)",
-		 "[3: UID 3 FLAGS ()]\n[7: UID 7 FLAGS (\\Seen Work)]\n");
+	fetch_is(&b, "1:100", "(FLAGS)", "[3: UID 3 FLAGS ()]\n[7: UID 7 FLAGS (\\Seen Work)]\n");
 	fetch_is(&b, "7,9", "(UID MODSEQ)", "[7: UID 7 MODSEQ (100)]\n");
 	fetch_is(&b, "3", "RFC822.SIZE", "[3: UID 3 RFC822.SIZE 79]\n");
 	fetch_is(&b, "3", "INTERNALDATE",
@@ -384,6 +383,54 @@ START_TEST(odd_mails)
 }
 END_TEST
 
+/* What a session missed comes before the data, if it does not fit the first frame. */
+START_TEST(the_rest_of_the_rows_comes_first)
+{
+	struct box b;
+	struct fetch f;
+	struct reader *r = NULL;
+	Tm__Known known = TM__KNOWN__INIT;
+	Tm__ReadFrame frame;
+	uint32_t rows = 0;
+
+	box_open(&b);
+	for (uint32_t uid = 1; uid <= FAKE_MESSAGES_MAX; uid++)
+		ck_assert_int_eq(pages_append(b.pages, uid, 0, 2, 1), OK);
+	b.pages->counters.uidnext = FAKE_MESSAGES_MAX + 1;
+	b.pages->counters.highestmodseq = 2;
+	known.seen = 1;
+	known.uidnext = FAKE_MESSAGES_MAX + 1;
+	fetch_make(&f, "5", "FLAGS");
+	for (int with = 0; with < 2; with++) {
+		struct mailbox_pages *pin = pages_pin(b.pages);
+
+		if (with)
+			ck_assert_int_eq(reader_new(&pin, &f.read, NULL, (partition_id){ 0 }, &r),
+					 OK);
+		else
+			pages_drop(&pin);
+		pin = pages_pin(b.pages);
+		r = rows_reader_new(&pin, &known, 1001, &r);
+		rows = 0;
+		ck_assert_int_eq(reader_next(r, &frame), with);
+		for (size_t i = 0; i < frame.changes->n_rows; i++)
+			ck_assert_uint_eq(frame.changes->rows[i]->uid, 1001 + rows++);
+		ck_assert_uint_eq(rows, FAKE_MESSAGES_MAX - 1000);
+		ck_assert_uint_eq(frame.changes->highestmodseq, 2);
+		ck_assert_int_eq(frame.end, !with);
+		if (with) {
+			ck_assert_int_eq(reader_next(r, &frame), 0);
+			ck_assert_uint_eq(frame.n_pieces, 1);
+			ck_assert_ptr_null(frame.changes);
+		}
+		reader_free(&r);
+	}
+	ck_assert_uint_eq(atomic_load(&b.pages->refs), 1);
+	fetch_free(&f);
+	box_close(&b);
+}
+END_TEST
+
 START_TEST(what_needs_the_store)
 {
 	static const struct {
@@ -460,6 +507,7 @@ int main(void)
 	tcase_add_test(t, large_literals_come_in_frames);
 	tcase_add_test(t, any_single_store_call_may_fail);
 	tcase_add_test(t, odd_mails);
+	tcase_add_test(t, the_rest_of_the_rows_comes_first);
 	tcase_add_test(t, what_needs_the_store);
 	tcase_add_test(t, bad_bytes_are_refused);
 	suite_add_tcase(s, t);
