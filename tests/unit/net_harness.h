@@ -269,7 +269,8 @@ static void server_start(struct server *s, size_t loops)
 	ck_assert_ptr_nonnull(mkdtemp(s->dir));
 	server_make_certificate(s->dir, "one.example", s->cert, s->key);
 	pair = (struct tls_pair){ s->cert, s->key };
-	ck_assert_int_eq(tls_create(&(struct tls_config){ .pairs = &pair, .count = 1 }, &s->tls, &why), OK);
+	ck_assert_int_eq(
+		tls_create(&(struct tls_config){ .pairs = &pair, .count = 1 }, &s->tls, &why), OK);
 	for (unsigned i = 0; i < loops; i++)
 		ck_assert_int_eq(loop_create(i, &s->loops[i]), OK);
 	ck_assert_int_eq(net_create(s->loops, loops, &s->net), OK);
