@@ -4,6 +4,7 @@ import uuid
 
 import pytest
 
+import imapc
 from imapc import Closed, quote
 from lmtpc import stuff
 from mails import simple_mail
@@ -47,6 +48,23 @@ def test_all_extensions_that_are_promised(lmtp):
     assert {"PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES",
             "CHUNKING"} <= set(ext)
     assert int(ext["SIZE"]) > 1 << 20 and "BINARYMIME" not in ext
+
+
+@pytest.mark.tidemark_only
+def test_starttls_begins_anew(lmtp, account, inbox):
+    """RFC 3207: nothing that came before, pipelined or not, counts afterwards."""
+    m = lmtp()
+    assert "STARTTLS" in m.extensions()
+    m.okay("MAIL FROM:<before@example.org>")
+    m.send_raw("STARTTLS\r\nRCPT TO:<%s>\r\n" % account.name)
+    assert m.reply().code == 220
+    m.sock = imapc.insecure_tls().wrap_socket(m.sock)
+    assert m.cmd("RCPT TO:<%s>" % account.name).code == 503
+    assert "STARTTLS" not in m.extensions()
+    assert m.deliver([account.name], MAIL, sender="after@example.org")[1][0].code == 250
+    mail = inbox(account)[0]
+    assert headers(mail, "Return-Path") == ["<after@example.org>"]
+    assert "with LMTPS" in headers(mail, "Received")[0]
 
 
 @pytest.mark.parametrize("verb", ["HELO x", "EHLO x"])
