@@ -242,6 +242,8 @@ static int publish_mailbox(struct load *l)
 	mailbox_set_loaded(m, &l->pages, &l->vanished);
 	int rc = replay_pending(l, mailbox_record, m);
 	m->pages->counters = c; /* of the account: up to date all the time */
+	/* The horizon may have moved before the snapshot, but after it was asked for. */
+	vanished_prune(m->vanished, c.horizon);
 	ring_free(&m->ring);
 	m->ring = ring_new(c.highestmodseq);
 	if (rc == OK && pages_exists(m->pages) != c.exists)
