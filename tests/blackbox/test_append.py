@@ -209,6 +209,16 @@ def test_multiappend_beyond_savelimit(c):
     assert c.okay("STATUS INBOX (MESSAGES)").one("STATUS").values[1] == ["MESSAGES", 0]
 
 
+@pytest.mark.tidemark_only
+def test_multiappend_of_savelimit(c):
+    """RFC 9738: SAVELIMIT=1000 promises that 1,000 messages go in at once."""
+    parts = ["APPEND INBOX"]
+    for _ in range(1000):
+        parts += [" ", Lit(simple_mail(), plus=True)]
+    r = c.okay(*parts)
+    assert parse_set(r.code_args[1]) == list(range(1, 1001))
+
+
 # --- APPENDLIMIT
 
 def limit_of(c):

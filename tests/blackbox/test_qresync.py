@@ -312,9 +312,9 @@ def test_older_than_the_horizon_is_right_only_longer(open_q):
     """More expunges than VANISHED_MAX_ROWS: every missing UID of the set is named."""
     c = open_q()
     total = 2000
-    for _ in range(2):
+    for _ in range(4):
         parts = ["APPEND INBOX"]
-        for _ in range(total // 2):
+        for _ in range(total // 4):
             parts += [" ", Lit(b"Subject: x\r\n\r\n", plus=True)]
         c.okay(*parts)
     known = Known(c.select())

@@ -254,7 +254,6 @@ def test_passwords_are_not_on_the_disk(server, account):
 
 def test_a_session_id_stands_in_every_line_of_a_client(connect, server, account):
     connect(account).logout()
-    server.wait_log('msg="logged in"')
-    lines = [line for line in server.logs if account.name in line]
-    assert [line for line in lines if "session=" not in line and "account created" not in line] == []
-    assert any("session=" in line for line in lines)
+    server.wait_log("account=%s peer=" % account.name)
+    lines = [x for x in server.logs if account.name in x and "account created" not in x]
+    assert lines and all("session=" in x for x in lines), lines
