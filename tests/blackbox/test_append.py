@@ -25,6 +25,14 @@ def test_append_with_flags_and_date(c):
     assert moment(items["INTERNALDATE"].decode()) == moment("17-Jul-1996 02:44:25 -0700")
 
 
+@pytest.mark.tidemark_only
+@pytest.mark.parametrize("date", ["17-Jul-1996 02:44:25 -0700", " 1-Jan-2024 00:00:00 +1400"])
+def test_the_zone_of_the_date_is_kept(c, date):
+    c.okay('APPEND INBOX "%s" ' % date, Lit(MAIL))
+    c.select()
+    assert c.okay("FETCH 1 INTERNALDATE").one("FETCH").items["INTERNALDATE"] == date.encode()
+
+
 def test_day_of_one_digit_is_padded_with_a_blank(c):
     """date-day-fixed = (SP DIGIT) / 2DIGIT, both ways."""
     c.okay('APPEND INBOX " 2-Jan-2022 03:04:05 +0000" ', Lit(MAIL))

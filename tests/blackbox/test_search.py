@@ -93,6 +93,18 @@ def test_numbers_beyond_the_mailbox(six):
     assert not r.ok or r.search() == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.tidemark_only
+def test_dates_disregard_time_and_zone(c):
+    """6.4.4: ON, BEFORE, SINCE look at the date as it is written, disregarding its zone."""
+    for date in ("31-Dec-1999 23:30:00 -0800", " 1-Jan-2000 00:30:00 +1000"):
+        c.okay('APPEND INBOX "%s" ' % date, Lit(simple_mail()))
+    c.select()
+    assert c.okay("SEARCH ON 31-Dec-1999").search() == [1]
+    assert c.okay("SEARCH ON 1-Jan-2000").search() == [2]
+    assert c.okay("SEARCH BEFORE 1-Jan-2000").search() == [1]
+    assert c.okay("SEARCH SINCE 1-Jan-2000").search() == [2]
+
+
 # --- texts
 
 def put(c, *mails):
