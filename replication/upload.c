@@ -26,8 +26,8 @@ struct upload {
 	uint64_t size; /* so far */
 	bool chunked;
 	bool all_in_chunks; /* the shape, too: many messages share one entry */
-	bool finished; /* all bytes came */
-	bool told;     /* owner.stored was called */
+	bool finished;      /* all bytes came */
+	bool told;          /* owner.stored was called */
 	bool was_full;
 	Tm__Outcome failed; /* DONE: no chunk failed */
 

@@ -21,8 +21,8 @@ struct upload_owner {
 };
 
 /* Begin a message of `bytes` (0: not known yet, LMTP) for `account`. `in_chunks` forces chunks
- * also for a small body and shape (an Append of several messages that would not fit one entry). Never
- * fails.*/
+ * also for a small body and shape (an Append of several messages that would not fit one entry).
+ * Never fails.*/
 struct upload *upload_begin(struct router *r, const char *account, uint64_t bytes, bool in_chunks,
 			    const struct upload_owner *owner);
 /* The next bytes. False: the window is full; they were taken all the same, but do not read the
