@@ -68,7 +68,8 @@ struct fetch_reader {
 	/* The frame. */
 	struct buf out;
 	GArray *pieces; /* struct piece */
-	struct arena frame_arena;
+	GArray *handed; /* Tm__FetchPiece, and where they are; memory is kept from frame to frame */
+	GPtrArray *handed_at;
 };
 
 /* ---- looking ahead ---- */
@@ -388,21 +389,23 @@ static int write_message(struct fetch_reader *f, const struct looked_up *m)
 
 static void hand_out(struct fetch_reader *f, Tm__ReadFrame *frame)
 {
-	struct arena *a = &f->frame_arena;
+	guint count = f->pieces->len;
 
-	frame->n_pieces = f->pieces->len;
-	frame->pieces = arena_alloc(a, (frame->n_pieces + 1) * sizeof(*frame->pieces));
-	for (guint i = 0; i < f->pieces->len; i++) {
+	g_array_set_size(f->handed, count);
+	g_ptr_array_set_size(f->handed_at, (gint)count);
+	for (guint i = 0; i < count; i++) {
 		const struct piece *p = &g_array_index(f->pieces, struct piece, i);
-		Tm__FetchPiece *out = arena_alloc(a, sizeof(*out));
+		Tm__FetchPiece *out = &g_array_index(f->handed, Tm__FetchPiece, i);
 
 		tm__fetch_piece__init(out);
 		out->uid = p->uid;
 		out->first = p->first;
 		out->last = p->last;
 		out->text = (ProtobufCBinaryData){ p->end - p->at, (uint8_t *)f->out.at + p->at };
-		frame->pieces[i] = out;
+		f->handed_at->pdata[i] = out;
 	}
+	frame->n_pieces = count;
+	frame->pieces = (Tm__FetchPiece **)f->handed_at->pdata;
 }
 
 static void start(struct fetch_reader *f)
@@ -424,7 +427,6 @@ static int next(struct reader *r, Tm__ReadFrame *frame)
 		start(f);
 	buf_reset(&f->out);
 	g_array_set_size(f->pieces, 0);
-	arena_reset(&f->frame_arena);
 	while (!frame_is_full(f)) {
 		rc = current(f, &m);
 		if (rc != OK || m == NULL)
@@ -459,13 +461,14 @@ static void free_reader(struct reader *r)
 
 	arena_free(&f->arena);
 	arena_free(&f->shape_arena);
-	arena_free(&f->frame_arena);
 	buf_free(&f->shape_bytes);
 	buf_free(&f->filtered);
 	buf_free(&f->out);
 	uidset_free(&f->uids);
 	uidset_free(&f->recent);
 	g_array_free(f->pieces, TRUE);
+	g_array_free(f->handed, TRUE);
+	g_ptr_array_free(f->handed_at, TRUE);
 	g_free(f);
 }
 
@@ -487,7 +490,8 @@ int fetch_reader_new(const Tm__FetchMessages *request, struct reader **ret)
 	f->pieces = g_array_new(FALSE, FALSE, sizeof(struct piece));
 	arena_init(&f->arena);
 	arena_init(&f->shape_arena);
-	arena_init(&f->frame_arena);
+	f->handed = g_array_new(FALSE, FALSE, sizeof(Tm__FetchPiece));
+	f->handed_at = g_ptr_array_new();
 	int rc = fetch_items_decode(span_of(request->items.data, request->items.len), &f->arena,
 				    &f->items);
 	if (rc == OK)
