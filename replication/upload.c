@@ -13,8 +13,8 @@
 struct chunk {
 	struct op_call call; /* first */
 	Tm__PutChunk put;
-	struct upload *upload; /* NULL: dropped, frees itself when answered */
-	struct chunk *next;    /* in use, or free */
+	struct upload *upload;
+	struct chunk *next; /* in use, or free */
 	struct buf bytes;
 };
 
@@ -28,6 +28,7 @@ struct upload {
 	bool all_in_chunks; /* the shape, too: many messages share one entry */
 	bool finished;      /* all bytes came */
 	bool told;          /* owner.stored was called */
+	bool dropped;       /* only waits for what is outstanding */
 	bool was_full;
 	Tm__Outcome failed; /* DONE: no chunk failed */
 
@@ -109,9 +110,32 @@ static void tell_stored(struct upload *u)
 	u->owner.stored(u->owner.data, u->failed);
 }
 
+static void upload_free(struct upload *u)
+{
+	assert(u->outstanding == NULL);
+	while (u->spare != NULL) {
+		struct chunk *c = u->spare;
+
+		u->spare = c->next;
+		chunk_free(c);
+	}
+	mime_scan_free(&u->scan);
+	arena_free(&u->arena);
+	buf_free(&u->body);
+	buf_free(&u->shape);
+	free(u->hashes);
+	free(u->account);
+	free(u);
+}
+
 static void chunk_done(struct upload *u, struct chunk *c, const Tm__OpResult *result)
 {
 	unlink_chunk(u, c);
+	if (u->dropped) {
+		if (u->outstanding_count == 0)
+			upload_free(u);
+		return;
+	}
 	if (result->outcome != TM__OUTCOME__DONE && u->failed == TM__OUTCOME__DONE)
 		/* A chunk without a message is nothing: whatever came of it, nothing happened. */
 		u->failed = TM__OUTCOME__UNAVAILABLE;
@@ -129,12 +153,7 @@ bool upload_op_done(struct op_call *call, const Tm__OpResult *result)
 		return false;
 	struct chunk *c = call->owner;
 
-	if (c->upload == NULL) {
-		free(c->call.op.account);
-		chunk_free(c);
-	} else {
-		chunk_done(c->upload, c, result);
-	}
+	chunk_done(c->upload, c, result);
 	return true;
 }
 
@@ -258,33 +277,18 @@ void upload_fill(struct upload *u, struct arena *a, Tm__AppendMessage *m)
 	memcpy(m->thread_hashes, u->hashes, u->hash_count * sizeof(*u->hashes));
 }
 
+/* Chunks that are under way point into the upload, and another thread may be reading them: what is
+ * left of it goes with the last answer. */
 void upload_drop(struct upload **uu)
 {
 	struct upload *u = *uu;
 
 	if (u == NULL)
 		return;
-	while (u->outstanding != NULL) {
-		struct chunk *c = u->outstanding;
-
-		u->outstanding = c->next;
-		c->upload = NULL;
-		c->call.op.account = strdup(u->account);
-		if (c->call.op.account == NULL)
-			abort();
-	}
-	while (u->spare != NULL) {
-		struct chunk *c = u->spare;
-
-		u->spare = c->next;
-		chunk_free(c);
-	}
-	mime_scan_free(&u->scan);
-	arena_free(&u->arena);
+	*uu = NULL;
+	u->dropped = true;
 	buf_free(&u->body);
 	buf_free(&u->shape);
-	free(u->hashes);
-	free(u->account);
-	free(u);
-	*uu = NULL;
+	if (u->outstanding_count == 0)
+		upload_free(u);
 }
