@@ -311,6 +311,11 @@ static bool boot(struct sim *s)
 		abort();
 	s->node = n;
 	n->options.pages_bytes = (size_t)1 << 30;
+	/* The janitor is busy, too: what nobody refers to goes within seconds. */
+	n->options.janitor = (struct janitor_options){ .interval_ms = 500,
+						       .dedup_interval_ms = 1000,
+						       .body_seconds = 4,
+						       .dedup_seconds = 60 };
 	int rc = open_db(s, &n->db);
 	if (rc < 0) {
 		node_close(&s->node);
