@@ -554,8 +554,12 @@ static void publish_batch(struct partition *p, struct batch *b)
 		p->evaluated_in_flight = false;
 	}
 	apply_entry(p, b->sealed, &b->entry, false);
-	CRASH_POINT("partition.applied");
+	if (b->evaluated)
+		CRASH_POINT("partition.applied");
+	else
+		CRASH_POINT("partition.chunk-applied");
 	answer_batch(b);
+	CRASH_POINT("partition.answered");
 	batch_give_back(&p->owner->pool, b);
 }
 
@@ -571,6 +575,7 @@ static void replay_entry(struct partition *p, struct log_entry *e)
 	else
 		partition_stop(p, "log entry", rc);
 	arena_free(&a);
+	CRASH_POINT("recovery.replayed");
 }
 
 static void apply_up_to(struct partition *p, log_seq to)
@@ -604,6 +609,7 @@ static void on_adopted(struct log_write *w, void *receiver)
 		node_disk_failed(p->owner->node, w->result);
 		return;
 	}
+	CRASH_POINT("recovery.adopted");
 	replica_on_adopted(&p->replica, w->adopt_version, &out);
 	carry_out(p, &out);
 }

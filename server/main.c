@@ -23,6 +23,8 @@ static const char usage[] =
 	"\n"
 	"  --accept-loss          serve partitions whose log lost what was acknowledged\n"
 	"  --loops N              threads that speak to clients (instead of the configuration's)\n"
+	"  --collect-after SECONDS  bodies without a message go after that, not after an hour "
+	"(tests)\n"
 	"  --route local|remote   remote: treat the own partitions as if another node led them "
 	"(tests)\n";
 
@@ -53,6 +55,9 @@ static bool take_option(int option, const char *value, struct options *o)
 	case 'l':
 		o->server.loops = (unsigned)strtoul(value, &end, 10);
 		return *end == '\0' && o->server.loops > 0 && o->server.loops <= 64;
+	case 'b':
+		o->server.collect_after = (unsigned)strtoul(value, &end, 10);
+		return *end == '\0' && o->server.collect_after > 0;
 	case 'r':
 		o->server.route_remote = strcmp(value, "remote") == 0;
 		return o->server.route_remote || strcmp(value, "local") == 0;
@@ -70,6 +75,7 @@ static bool parse_options(int argc, char **argv, struct options *o)
 		{ "help", no_argument, NULL, 'h' },
 		{ "accept-loss", no_argument, NULL, 'a' },
 		{ "loops", required_argument, NULL, 'l' },
+		{ "collect-after", required_argument, NULL, 'b' },
 		{ "route", required_argument, NULL, 'r' },
 		{ NULL, 0, NULL, 0 },
 	};

@@ -150,6 +150,9 @@ static int open_node(struct server *s)
 		.accept_loss = s->options.accept_loss,
 		.disk_failed = disk_failed,
 	};
+	if (s->options.collect_after > 0)
+		o.janitor = (struct janitor_options){ .interval_ms = 1000,
+						      .body_seconds = s->options.collect_after };
 	int rc = node_open(&o, &s->node, &why);
 
 	if (rc != OK)

@@ -13,6 +13,7 @@ struct server_options {
 	unsigned loops;    /* 0: as the configuration says */
 	bool route_remote; /* tests: everything goes encoded, as if to another node */
 	bool accept_loss;
+	unsigned collect_after; /* seconds (tests); 0: BODY_COLLECT_SECONDS */
 };
 
 /* Open everything; no thread runs yet. Says in the log what is wrong. `config` is taken over on

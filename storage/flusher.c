@@ -257,6 +257,7 @@ static void truncation_done(struct log_write *w, void *receiver)
 		(struct flush_state *)((char *)w - offsetof(struct flush_state, truncation));
 
 	(void)receiver;
+	CRASH_POINT("log.truncated");
 	atomic_store(&s->truncating, false);
 }
 

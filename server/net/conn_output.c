@@ -1,6 +1,7 @@
 /* conn_output.c: from the handler to the socket, through deflate and TLS: once per turn, in the
  * loop's flush phase, and whenever a full socket takes more again. */
 #include "server/net/conn_private.h"
+#include "storage/base/crash_point.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -120,7 +121,9 @@ void conn_send(struct conn *c)
 		struct span s = conn_next(c);
 		if (s.bytes == 0 || c->state == CONN_DEAD)
 			break;
+		CRASH_POINT("conn.before-send");
 		ssize_t n = send(c->fd, s.at, s.bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+		CRASH_POINT("conn.sent");
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno != EAGAIN) {

@@ -8,6 +8,7 @@
 #include "server/session/front.h"
 
 #include "replication/upload.h"
+#include "storage/base/crash_point.h"
 
 #include <assert.h>
 #include <glib.h>
@@ -300,6 +301,7 @@ static void sink_op_done(void *front, struct op_call *c, const Tm__OpResult *res
 	struct front_client *k;
 
 	(void)front_of_void(front);
+	CRASH_POINT("front.op-done");
 	if (upload_op_done(c, result))
 		return;
 	k = c->owner;

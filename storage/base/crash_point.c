@@ -16,16 +16,24 @@
 
 /* In the order in which a change passes them. */
 const char *const crash_point_names[] = {
+	"partition.evaluated",
+	"janitor.evaluated",
 	"log.before-write",
 	"log.synced",
 	"log.marked",
+	"partition.logged",
+	"partition.chunk-applied",
+	"partition.applied",
+	"partition.answered",
+	"front.op-done",
+	"conn.before-send",
+	"conn.sent",
 	"flush.before-write",
 	"flush.written",
 	"flush.persisted",
-	"partition.evaluated",
-	"janitor.evaluated",
-	"partition.logged",
-	"partition.applied",
+	"log.truncated",
+	"recovery.adopted",
+	"recovery.replayed",
 	"test.crash", /* the unit test's own */
 	NULL,
 };

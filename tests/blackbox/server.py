@@ -127,15 +127,17 @@ class Admin:
 
 
 class Server:
-    """One process. `folder` holds data, configuration, certificates and logs."""
+    """One process. `folder` holds data, configuration, certificates and logs; `extra` is more
+    of its configuration."""
 
-    def __init__(self, folder=None, args=(), loops=None, env=None):
+    def __init__(self, folder=None, args=(), loops=None, env=None, extra=""):
         self.own_folder = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="tidemark-test-")
         self.args = shlex.split(os.environ.get("TIDEMARK_ARGS", "")) + list(args)
         self.loops = loops or int(os.environ.get("TIDEMARK_LOOPS", "2"))
         self.env = dict(os.environ, **(env or {}))
         self.env.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0:exitcode=99")
+        self.extra = extra
         self.data = os.path.join(self.folder, "data")
         self.config = os.path.join(self.folder, "tidemarkd.yaml")
         self.logs = []       # complete lines of the present run
@@ -154,7 +156,8 @@ class Server:
                  for n in ("localhost", "other.example")]
         os.makedirs(self.data, exist_ok=True)
         with open(self.config, "w") as f:
-            f.write(config_text(self.data, self.ports, pairs, self.path("ca.pem"), self.loops))
+            f.write(config_text(self.data, self.ports, pairs, self.path("ca.pem"), self.loops)
+                    + self.extra)
 
     def command(self):
         return [binary(), "--config", self.config] + self.args
