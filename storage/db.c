@@ -224,6 +224,7 @@ int db_partition(struct db *db, partition_id p, struct db_partition *ret)
 
 	log_bounds(db->log, p, &part.log);
 	part.mark = marks_get(db->marks, p);
+	part.mark_damaged = marks_damaged(db->marks, p);
 	int rc = store_snapshot_open(db->store, &s);
 	if (rc == OK)
 		rc = store_applied(s, p, &part.applied);

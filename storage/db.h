@@ -68,6 +68,7 @@ struct db_partition {
 	struct log_pos mark;    /* what was acknowledged once */
 	enum seam seam;
 	bool short_of_mark; /* max(log end, C) does not reach the mark: damaged (R11) */
+	bool mark_damaged;  /* the mark cannot be read: whether it is reached is not known */
 };
 /* After db_open(), before anything is written. */
 int db_partition(struct db *db, partition_id p, struct db_partition *ret);

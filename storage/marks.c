@@ -22,6 +22,7 @@ static const uint8_t marks_magic[8] = "TMMARKS";
 struct mark {
 	uint64_t counter; /* of the newest slot; 0: none was ever written */
 	struct log_pos pos;
+	bool damaged; /* there is something, but nothing valid */
 };
 
 struct marks {
@@ -55,6 +56,25 @@ static bool slot_get(const uint8_t in[static SLOT_BYTES], unsigned partition, st
 	return ret->counter > 0;
 }
 
+static bool slot_is_empty(const uint8_t in[static SLOT_BYTES])
+{
+	static const uint8_t zeros[SLOT_BYTES];
+
+	return memcmp(in, zeros, SLOT_BYTES) == 0;
+}
+
+static void slot_load(const uint8_t in[static SLOT_BYTES], unsigned partition, struct mark *to)
+{
+	struct mark one = { 0 };
+
+	if (slot_get(in, partition, &one)) {
+		if (one.counter > to->counter)
+			*to = one;
+	} else if (to->counter == 0 && !slot_is_empty(in)) {
+		to->damaged = true;
+	}
+}
+
 static int marks_load(struct marks *m)
 {
 	size_t bytes = (size_t)m->partitions * 2 * SLOT_BYTES;
@@ -63,13 +83,8 @@ static int marks_load(struct marks *m)
 	if (slots == NULL)
 		abort();
 	int rc = m->file.read(m->file.data, HEADER_BYTES, slots, bytes);
-	for (unsigned i = 0; rc == OK && i < 2 * m->partitions; i++) {
-		struct mark one;
-
-		if (slot_get(slots + (size_t)i * SLOT_BYTES, i / 2, &one) &&
-		    one.counter > m->marks[i / 2].counter)
-			m->marks[i / 2] = one;
-	}
+	for (unsigned i = 0; rc == OK && i < 2 * m->partitions; i++)
+		slot_load(slots + (size_t)i * SLOT_BYTES, i / 2, &m->marks[i / 2]);
 	free(slots);
 	return rc;
 }
@@ -138,12 +153,18 @@ struct log_pos marks_get(const struct marks *m, partition_id p)
 	return m->marks[p.v].pos;
 }
 
+bool marks_damaged(const struct marks *m, partition_id p)
+{
+	assert(p.v < m->partitions);
+	return m->marks[p.v].damaged;
+}
+
 int marks_set(struct marks *m, partition_id p, struct log_pos pos)
 {
 	uint8_t slot[SLOT_BYTES];
 
 	assert(p.v < m->partitions);
-	struct mark next = { m->marks[p.v].counter + 1, pos };
+	struct mark next = { .counter = m->marks[p.v].counter + 1, .pos = pos };
 	slot_put(slot, p.v, &next);
 	int rc = FAULT_POINT("marks.write");
 	if (rc == OK)

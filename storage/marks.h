@@ -32,6 +32,8 @@ void marks_close(struct marks **m); /* accepts NULL, leaves NULL; does not sync 
 
 /* The newest valid mark; {0, 0}: none was ever written, or both slots are damaged. */
 struct log_pos marks_get(const struct marks *m, partition_id p);
+/* Both slots are damaged: what was acknowledged is not known. */
+bool marks_damaged(const struct marks *m, partition_id p);
 /* Set it (lower, too: after a cut). OK, ERR_IO or ERR_NO_SPACE. */
 int marks_set(struct marks *m, partition_id p, struct log_pos pos);
 int marks_sync(struct marks *m);
