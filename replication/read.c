@@ -5,6 +5,7 @@
 #include "replication/owner.h"
 #include "replication/read_changes.h"
 #include "replication/reader.h"
+#include "storage/base/logfmt.h"
 #include "storage/base/loop.h"
 #include "storage/base/workpool.h"
 
@@ -38,6 +39,13 @@ static void end_read(struct read_job *j, Tm__Outcome outcome, const char *text)
 	f.outcome = outcome;
 	f.text = copy;
 	j->reply(j, &f);
+}
+
+static void end_unreadable(struct read_job *j, int rc)
+{
+	log_error("the message store cannot be read", LOG_STR("account", j->read->account),
+		  LOG_STR("mailbox", j->read->name), LOG_ERR(rc));
+	end_read(j, TM__OUTCOME__UNAVAILABLE, "The message store cannot be read");
 }
 
 /* ---- readers ---- */
@@ -109,7 +117,7 @@ static void frame_is_there(struct message *message, void *receiver)
 	else if (r->more >= 0)
 		end_read(j, TM__OUTCOME__DONE, "Cancelled");
 	else
-		end_read(j, TM__OUTCOME__UNAVAILABLE, "The message store cannot be read");
+		end_unreadable(j, r->more);
 	run_free(&r);
 }
 
@@ -153,7 +161,7 @@ static void run_inline(struct read_job *j, struct reader *reader)
 	do {
 		more = reader_next(reader, &f);
 		if (more < 0)
-			end_read(j, TM__OUTCOME__UNAVAILABLE, "The message store cannot be read");
+			end_unreadable(j, more);
 		else
 			send_frame(j, &f);
 	} while (more > 0);
