@@ -405,7 +405,7 @@ static bool refuse_all(struct partition *p)
 	const char *why = NULL;
 
 	if (p->stopped)
-		why = "The mailbox store is damaged";
+		why = "The mailbox store is damaged or its disk failed";
 	else if (log_is_full(p->owner->node->db->log))
 		why = "The disk is full";
 	if (why == NULL)
@@ -668,6 +668,8 @@ void partition_on_logged(struct partition *p, struct batch *b, int rc)
 		for (unsigned i = 0; i < b->op_count; i++)
 			refuse_op(b->ops[i].job, TM__OUTCOME__UNKNOWN_FATE, "The disk failed");
 		b->op_count = 0;
+		p->stopped = true; /* what waits was never handed over: refused, for certain */
+		owner_ready(p->owner, p);
 		node_disk_failed(p->owner->node, rc);
 		return;
 	}
