@@ -4,9 +4,11 @@ A folder with an account and mailboxes is prepared once; each test gets a copy o
 set: more rounds.
 """
 import os
+import re
 import shutil
 import subprocess
 import tempfile
+import time
 
 import pytest
 
@@ -73,3 +75,22 @@ def with_hooks():
     """Are there crash and fault points in the binary?"""
     with open(binary(), "rb") as f:
         return b"TIDEMARK_CRASH_AT" in f.read()
+
+
+def wait_until(done, limit=30.0, step=0.02):
+    """Poll `done` until it is true."""
+    end = time.monotonic() + limit
+    while not done():
+        assert time.monotonic() < end, "did not happen within %g s" % limit
+        time.sleep(step)
+
+
+def bodies(server):
+    """How many bodies are stored; the server is stopped."""
+    code, text = check_store(server)
+    assert code == 0, text[-3000:]
+    return int(re.search(r"(\d+) bodies", text).group(1))
+
+
+def errors(server):
+    return [line for line in server.logs if "level=error" in line]
