@@ -7,22 +7,31 @@
  *   - Read tier 2 (persisted) skips what is only in memtables (rule S6); not for iterators.
  *   - Its own log file asserts when it writes again after a full disk, which ends the process: it
  *     is switched off, headers included. What goes wrong comes back as errors.
- *   - "No space left" is a state it leaves by itself some seconds after there is room. */
+ *   - After "No space left" in the WAL it asserts when it writes to that WAL again, also after it
+ * has resumed: log/ is opened anew before the next write, as soon as there is room for that. state/
+ *     has no WAL and leaves the state by itself some seconds after there is room.
+ */
 #include "storage/kv_rocksdb.h"
 
 #include "storage/base/err.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <rocksdb/c.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 enum { HANDLES_MAX = KV_FAMILIES + 1, MULTI_GET_KEYS = 64, PERSISTED_TIER = 2, NO_INFO_LOG = 6 };
+enum { REOPEN_FREE_BYTES = 96 << 20 }; /* what it recovers is written once more */
 enum { LOG_BUFFER_BYTES = 64 << 20, STATE_BUFFER_BYTES = 32 << 20, STATE_BUFFERS_BYTES = 96 << 20 };
 
 struct kv_rocksdb {
 	struct kv kv;
-	rocksdb_t *db;
+	struct kv_rocksdb_options from; /* `dir` is our own copy */
+	pthread_rwlock_t lock;          /* held for writing while `db` is opened anew */
+	bool wounded;                   /* the WAL met a full disk; the writer's thread only */
+	rocksdb_t *db;                  /* NULL: it could not be opened anew */
 	rocksdb_cache_t *cache;
 	rocksdb_options_t *options[HANDLES_MAX];
 	rocksdb_column_family_handle_t *handles[HANDLES_MAX];
@@ -161,26 +170,36 @@ static void common_init(struct kv_rocksdb *k)
 		rocksdb_writeoptions_disable_WAL(k->unsynced, 1);
 }
 
-static void rocks_close(struct kv *kv)
+static void close_db(struct kv_rocksdb *k)
 {
-	struct kv_rocksdb *k = rocks_of(kv);
-
 	for (int i = 0; k->db != NULL && i < k->families; i++)
 		rocksdb_column_family_handle_destroy(k->handles[i]);
 	if (k->db != NULL)
 		rocksdb_close(k->db);
 	for (int i = 0; i < k->families; i++)
 		rocksdb_options_destroy(k->options[i]);
+	k->db = NULL;
+	k->families = 0;
+}
+
+static void rocks_close(struct kv *kv)
+{
+	struct kv_rocksdb *k = rocks_of(kv);
+
+	close_db(k);
 	rocksdb_readoptions_destroy(k->newest);
 	rocksdb_readoptions_destroy(k->persisted);
 	rocksdb_writeoptions_destroy(k->synced);
 	rocksdb_writeoptions_destroy(k->unsynced);
 	rocksdb_cache_destroy(k->cache);
+	pthread_rwlock_destroy(&k->lock);
+	free((char *)(uintptr_t)k->from.dir);
 	free(k);
 }
 
-static int rocks_open(struct kv_rocksdb *k, const struct kv_rocksdb_options *o, struct buf *why)
+static int rocks_open(struct kv_rocksdb *k, struct buf *why)
 {
+	const struct kv_rocksdb_options *o = &k->from;
 	const char *names[HANDLES_MAX];
 	char *err = NULL;
 
@@ -193,6 +212,46 @@ static int rocks_open(struct kv_rocksdb *k, const struct kv_rocksdb_options *o, 
 					     (const rocksdb_options_t *const *)k->options,
 					     k->handles, &err);
 	return err_take(err, why);
+}
+
+/* Readers hold this, so that nobody opens anew under them. ERR_IO: it is not open. */
+static int enter(struct kv_rocksdb *k)
+{
+	pthread_rwlock_rdlock(&k->lock);
+	if (k->db != NULL)
+		return OK;
+	pthread_rwlock_unlock(&k->lock);
+	return ERR_IO;
+}
+
+static void leave(struct kv_rocksdb *k)
+{
+	pthread_rwlock_unlock(&k->lock);
+}
+
+static bool has_room(const struct kv_rocksdb *k)
+{
+	struct statvfs st;
+
+	return statvfs(k->from.dir, &st) == 0 &&
+	       (uint64_t)st.f_bavail * st.f_frsize >= REOPEN_FREE_BYTES;
+}
+
+/* ERR_NO_SPACE: later. */
+static int open_anew(struct kv_rocksdb *k)
+{
+	int rc;
+
+	if (!has_room(k))
+		return ERR_NO_SPACE;
+	pthread_rwlock_wrlock(&k->lock);
+	close_db(k);
+	rc = rocks_open(k, NULL);
+	if (rc < 0)
+		close_db(k);
+	pthread_rwlock_unlock(&k->lock);
+	k->wounded = rc < 0;
+	return rc;
 }
 
 /* ---- reading ---- */
@@ -242,8 +301,13 @@ static int rocks_get(struct kv *kv, const struct kv_snapshot *s, enum kv_family 
 		     struct buf *ret)
 {
 	struct kv_rocksdb *k = rocks_of(kv);
+	int rc = enter(k);
 
-	return get_with(k, s == NULL ? k->newest : s->options, f, key, ret);
+	if (rc < 0)
+		return rc;
+	rc = get_with(k, s == NULL ? k->newest : s->options, f, key, ret);
+	leave(k);
+	return rc;
 }
 
 static int rocks_get_persisted(struct kv *kv, enum kv_family f, struct span key, struct buf *ret)
@@ -288,15 +352,18 @@ static int get_some(struct kv_rocksdb *k, enum kv_family f, const struct span *k
 static int rocks_get_many(struct kv *kv, enum kv_family f, const struct span *keys, size_t count,
 			  kv_found_fn fn, void *data)
 {
-	for (size_t done = 0; done < count;) {
-		size_t n = count - done < MULTI_GET_KEYS ? count - done : MULTI_GET_KEYS;
-		int rc = get_some(rocks_of(kv), f, keys + done, n, done, fn, data);
+	int rc = enter(rocks_of(kv));
 
-		if (rc < 0)
-			return rc;
+	if (rc < 0)
+		return rc;
+	for (size_t done = 0; rc == OK && done < count;) {
+		size_t n = count - done < MULTI_GET_KEYS ? count - done : MULTI_GET_KEYS;
+
+		rc = get_some(rocks_of(kv), f, keys + done, n, done, fn, data);
 		done += n;
 	}
-	return OK;
+	leave(rocks_of(kv));
+	return rc;
 }
 
 static rocksdb_iterator_t *iterator_new(struct kv_rocksdb *k, const struct kv_snapshot *s,
@@ -353,13 +420,16 @@ static int rocks_last(struct kv *kv, enum kv_family f, struct kv_range range, kv
 		      void *data)
 {
 	rocksdb_readoptions_t *o;
-	rocksdb_iterator_t *it = iterator_new(rocks_of(kv), NULL, f, range, &o);
-	int rc;
+	int rc = enter(rocks_of(kv));
 
+	if (rc < 0)
+		return rc;
+	rocksdb_iterator_t *it = iterator_new(rocks_of(kv), NULL, f, range, &o);
 	rocksdb_iter_seek_to_last(it);
 	bool found = rocksdb_iter_valid(it) != 0;
 	rc = found ? iterator_row(it, fn, data) : OK;
 	rc = iterator_end(it, o, rc);
+	leave(rocks_of(kv));
 	if (rc < 0)
 		return rc;
 	return found ? OK : ERR_NOT_FOUND;
@@ -417,8 +487,13 @@ static int rocks_write(struct kv *kv, struct kv_batch *b, bool sync)
 	char *err = NULL;
 
 	assert(!sync || kv->is_log); /* state/ has no WAL: nothing to sync */
+	int rc = k->wounded ? open_anew(k) : OK;
+	if (rc < 0)
+		return rc;
 	rocksdb_write(k->db, sync ? k->synced : k->unsynced, batch_of(b)->batch, &err);
-	return err_take(err, NULL);
+	rc = err_take(err, NULL);
+	k->wounded = kv->is_log && rc == ERR_NO_SPACE;
+	return rc;
 }
 
 /* It returns no status: who must know reads what is persisted afterwards. */
@@ -434,16 +509,20 @@ static bool rocks_figure(struct kv *kv, const char *name, uint64_t *ret)
 {
 	struct kv_rocksdb *k = rocks_of(kv);
 	uint64_t sum = 0;
+	bool known = true;
 
-	for (int i = 0; i < k->families; i++) {
-		uint64_t one;
+	if (enter(k) < 0)
+		return false;
+	for (int i = 0; known && i < k->families; i++) {
+		uint64_t one = 0;
 
-		if (rocksdb_property_int_cf(k->db, k->handles[i], name, &one) != 0)
-			return false;
+		known = rocksdb_property_int_cf(k->db, k->handles[i], name, &one) == 0;
 		sum += one;
 	}
-	*ret = sum;
-	return true;
+	leave(k);
+	if (known)
+		*ret = sum;
+	return known;
 }
 
 static const struct kv_ops rocks_ops = {
@@ -473,9 +552,12 @@ int kv_rocksdb_open(const struct kv_rocksdb_options *o, struct kv **ret, struct 
 	if (k == NULL)
 		abort();
 	k->kv = (struct kv){ &rocks_ops, o->log };
+	k->from = *o;
+	k->from.dir = strdup(o->dir);
+	pthread_rwlock_init(&k->lock, NULL);
 	k->cache = rocksdb_cache_create_lru(o->cache_bytes);
 	common_init(k);
-	int rc = rocks_open(k, o, why);
+	int rc = rocks_open(k, why);
 	if (rc == OK)
 		*ret = &k->kv;
 	else

@@ -1,8 +1,8 @@
 /* What a real disk can do: a log cut or damaged in its middle, a damaged block of state/, no space.
  * Never silent, and after "no space" everything goes on by itself.
  *
- * The test of a full disk needs a small file system of its own: TIDEMARK_SMALL_FS=DIR, of about
- * 24 MiB, empty (ops/test mounts a tmpfs where it may); else it is left out. */
+ * The tests of a full disk need a small file system of their own: TIDEMARK_SMALL_FS=DIR, empty, of
+ * some 400 MiB (mount -t tmpfs -o size=400m tmpfs DIR); else they are left out. */
 #include "tests/unit/storage_fixture.h"
 #include "tests/unit/storage_records.h"
 
@@ -327,6 +327,41 @@ START_TEST(a_full_disk_fails_nothing)
 }
 END_TEST
 
+/* Rows cannot be brought to the disk, and later they can. */
+START_TEST(a_full_disk_under_state)
+{
+	const char *fs = getenv("TIDEMARK_SMALL_FS");
+	struct node n = { 0 };
+
+	if (fs == NULL)
+		return;
+	snprintf(n.dir.path, sizeof(n.dir.path), "%.40s/data", fs);
+	maker_init(&n.maker);
+	node_open(&n);
+	maker_begin(&n.maker, 100);
+	put_account(&n.maker, 1, "ann");
+	put_mailbox(&n.maker, 1, INBOX, "INBOX");
+	node_commit(&n);
+	fill_up(fs);
+	for (int i = 0; i < 3; i++) {
+		flusher_flush_now(n.db->flusher, true);
+		ck_assert_int_ne(atomic_load(&n.f.error), ERR_IO);
+		ck_assert_uint_eq(atomic_load(&n.f.persisted_seq), 0);
+		sleep_ms(200);
+	}
+	make_room(fs);
+	uint64_t began = clock_boot_ms();
+	while (atomic_load(&n.f.persisted_seq) == 0 && clock_boot_ms() < began + 60000) {
+		flusher_flush_now(n.db->flusher, true);
+		sleep_ms(100);
+	}
+	printf("after a full disk: %llu ms until rows were on the disk\n",
+	       (unsigned long long)(clock_boot_ms() - began));
+	ck_assert_uint_eq(atomic_load(&n.f.persisted_seq), 1);
+	node_free(&n);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("storage_damage");
@@ -338,6 +373,7 @@ int main(void)
 	tcase_add_test(t, a_damaged_block_is_noticed);
 	tcase_add_test(t, a_damaged_body_is_noticed);
 	tcase_add_test(t, a_full_disk_fails_nothing);
+	tcase_add_test(t, a_full_disk_under_state);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
