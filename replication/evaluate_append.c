@@ -61,8 +61,9 @@ static Tm__MessageRow *message_row(struct evaluation *e, const Tm__AppendMessage
 	row->savedate = e->now;
 	row->chunks = m->chunks;
 	row->shape_chunks = m->shape_chunks;
-	/* A message is a thread of its own until THREADID is shared through references. */
-	row->thread = be64_get(m->guid.data);
+	/* The thread is named after the oldest message that this one refers to, or itself, so
+	 * that it needs no look at others and never changes (RFC 8474, 5.2). */
+	row->thread = m->n_thread_hashes > 0 ? m->thread_hashes[0] : be64_get(m->guid.data);
 	return row;
 }
 

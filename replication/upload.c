@@ -220,7 +220,7 @@ static void keep_hashes(struct upload *u, const struct shape *s)
 	if (u->hashes == NULL)
 		abort();
 	uint64_t *at = u->hashes;
-	const struct shape_hashes *parts[] = { &s->message_id, &s->references, &s->in_reply_to };
+	const struct shape_hashes *parts[] = { &s->references, &s->in_reply_to, &s->message_id };
 	for (int i = 0; i < 3; i++) {
 		if (parts[i]->count > 0)
 			memcpy(at, parts[i]->at, parts[i]->count * sizeof(*at));

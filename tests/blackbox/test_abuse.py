@@ -142,7 +142,7 @@ def test_literals_that_promise_much(connect, account, others, server):
     for _ in range(50):
         c = connect(account)
         c.send_raw(b"a APPEND INBOX {60000000+}\r\n" + b"x" * 1000)
-    assert memory(server) - before < 128 << 20
+    assert memory(server) - before < 512 << 20  # of 3 GB; ASan holds back what is freed
 
 
 def test_a_literal_larger_than_the_limit_is_not_asked_for(connect, account):
