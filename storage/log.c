@@ -229,6 +229,8 @@ static void do_adopt(struct log *l, const struct log_write *w)
 	kv_batch_put(l->batch, KV_LOG, log_key_version(&k, w->partition),
 		     span_of(value, sizeof(value)));
 	l->tracks[w->partition.v].bounds.adopted = w->adopt_version;
+	/* Who adopts serves what the log holds: a mark beyond it, or a damaged one, is over. */
+	touch(l, w->partition);
 }
 
 static void do_begin(struct log *l, const struct log_write *w)
