@@ -8,7 +8,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { FLUSHES_BY_ITSELF_PERCENT = 20, MARKS_MAX_BYTES = 1 << 20, UNSYNCED_MAX = 4096 };
+enum { FLUSHES_BY_ITSELF_PERCENT = 20, MARKS_MAX_BYTES = 64 << 10, UNSYNCED_MAX = 4096 };
 
 struct row {
 	unsigned refs;
