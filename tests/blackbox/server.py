@@ -192,6 +192,10 @@ class Server:
             raise AssertionError("tidemarkd did not become ready:\n" + self.log_tail())
 
     def log_tail(self, lines=40):
+        """The end of the log; of a sanitizer's report its beginning, which says what happened."""
+        for i, line in enumerate(self.logs):
+            if "Sanitizer:" in line or "runtime error:" in line:
+                return "\n".join(self.logs[max(i - 5, 0):i + 2 * lines])
         return "\n".join(self.logs[-lines:])
 
     def wait_log(self, wanted, limit=30.0):
