@@ -102,18 +102,18 @@ static int read_values(struct node *n, partition_id p, struct partition_values *
 
 static void say_damage(partition_id p, const struct db_partition *d)
 {
-	if (d->mark_damaged)
-		log_error("what was acknowledged cannot be read; the partition does not serve",
-			  LOG_PARTITION(p), LOG_U64("log-end", d->log.last.seq.v),
-			  LOG_STR("file", "marks"),
-			  LOG_STR("hint", "if log and state are whole, start with --accept-loss"));
-	else
-		log_error(
-			"the log does not hold what was acknowledged; the partition does not serve",
-			LOG_PARTITION(p), LOG_U64("log-end", d->log.last.seq.v),
-			LOG_U64("applied", d->applied.seq.v),
-			LOG_U64("acknowledged", d->mark.seq.v),
-			LOG_STR("hint", "restore the data directory, or start with --accept-loss"));
+	log_error("the log does not hold what was acknowledged; the partition does not serve",
+		  LOG_PARTITION(p), LOG_U64("log-end", d->log.last.seq.v),
+		  LOG_U64("applied", d->applied.seq.v), LOG_U64("acknowledged", d->mark.seq.v),
+		  LOG_STR("hint", "restore the data directory, or start with --accept-loss"));
+}
+
+/* A power cut may tear both slots, so this alone is no reason not to serve. */
+static void say_mark_damage(partition_id p, const struct db_partition *d)
+{
+	log_error("what was acknowledged cannot be read; a lost end of the log would go unnoticed",
+		  LOG_PARTITION(p), LOG_U64("log-end", d->log.last.seq.v),
+		  LOG_U64("applied", d->applied.seq.v), LOG_STR("file", "marks"));
 }
 
 /* C + 1; the mistake "apply-twice" begins with C itself, if that is in the log. */
@@ -134,13 +134,14 @@ static int start_partition(struct node *n, partition_id id, struct partition *p)
 		rc = read_values(n, id, &s.values);
 	if (rc == OK && d.seam == SEAM_FINE)
 		rc = log_read(n->db->log, id, replay_from(&d), keep_entry, s.entries);
-	bool damaged =
-		rc == ERR_CORRUPT || d.seam == SEAM_DAMAGED || d.short_of_mark || d.mark_damaged;
+	bool damaged = rc == ERR_CORRUPT || d.seam == SEAM_DAMAGED || d.short_of_mark;
 
 	if (rc != OK && rc != ERR_CORRUPT) {
 		g_ptr_array_free(s.entries, TRUE);
 		return rc;
 	}
+	if (rc == OK && d.mark_damaged)
+		say_mark_damage(id, &d);
 	if (damaged) {
 		say_damage(id, &d);
 		damaged = !(n->options.accept_loss && rc == OK && d.seam != SEAM_DAMAGED);

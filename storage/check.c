@@ -587,8 +587,6 @@ static int check_log(struct db *db, struct census *c, uint64_t *entries)
 		census_say(c, "log %llu..%llu does not join the state at %llu",
 			   (ull)part.log.base.seq.v, (ull)part.log.last.seq.v,
 			   (ull)part.applied.seq.v);
-	if (part.mark_damaged)
-		census_say(c, "what was acknowledged cannot be read (marks)");
 	if (part.short_of_mark)
 		census_say(c,
 			   "log ends at %llu (version %llu), but %llu (version %llu) was "

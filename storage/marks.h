@@ -32,7 +32,8 @@ void marks_close(struct marks **m); /* accepts NULL, leaves NULL; does not sync 
 
 /* The newest valid mark; {0, 0}: none was ever written, or both slots are damaged. */
 struct log_pos marks_get(const struct marks *m, partition_id p);
-/* Both slots are damaged: what was acknowledged is not known. */
+/* Both slots are damaged: what was acknowledged is not known. A power cut within a second of a
+ * partition's first two marks can do that; anything else is a disk that changed something. */
 bool marks_damaged(const struct marks *m, partition_id p);
 /* Set it (lower, too: after a cut). OK, ERR_IO or ERR_NO_SPACE. */
 int marks_set(struct marks *m, partition_id p, struct log_pos pos);
