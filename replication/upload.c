@@ -15,7 +15,6 @@ struct chunk {
 	Tm__PutChunk put;
 	struct upload *upload;
 	struct chunk *next; /* in use, or free */
-	guid guid;          /* the upload's, which may be gone before the op is */
 	struct buf bytes;
 };
 
@@ -81,8 +80,7 @@ static void send_chunk(struct upload *u, bool shape, uint32_t n, struct span byt
 	c->call.op.what_case = TM__OP__WHAT_PUT_CHUNK;
 	c->call.op.put_chunk = &c->put;
 	c->call.owner = c;
-	c->guid = u->guid;
-	c->put.guid = (ProtobufCBinaryData){ sizeof(c->guid.b), c->guid.b };
+	c->put.guid = (ProtobufCBinaryData){ sizeof(u->guid.b), u->guid.b };
 	c->put.shape = shape;
 	c->put.n = n;
 	c->put.bytes = (ProtobufCBinaryData){ c->bytes.bytes, (uint8_t *)c->bytes.at };
