@@ -41,7 +41,7 @@ struct cut {
 
 static struct span data_span(ProtobufCBinaryData d)
 {
-	return span_of(d.data, d.len);
+	return d.len == 0 ? span_of("", 0) : span_of(d.data, d.len); /* never NULL */
 }
 
 static struct span pack(struct cut *c, const ProtobufCMessage *m)
@@ -547,8 +547,9 @@ static int messages_copied(struct cut *c, const Tm__MessagesCopied *r)
 
 static int group_changed(struct cut *c, const Tm__FlagsChanged *r, const Tm__FlagGroup *g)
 {
-	const uint8_t *size_at = g->sizes.data;
-	const uint8_t *size_end = size_at + g->sizes.len;
+	struct span sizes = data_span(g->sizes);
+	const uint8_t *size_at = (const uint8_t *)sizes.at;
+	const uint8_t *size_end = size_at + sizes.bytes;
 	struct uids u = uids_of(g->uids);
 	uint32_t uid;
 	int rc = flags_take(c, g->flags);

@@ -8,7 +8,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { GENERATION_FIRST = 1, SLICE = 64, FOLLOW_MAX = 64 };
+enum { GENERATION_FIRST = 1, SLICE = 64, FOLLOW_MAX = 64, COPIES_OF_COPIES_MAX = 100000 };
 
 struct store {
 	struct kv *state;
@@ -624,7 +624,10 @@ static int message_try(struct store *s, partition_id p, mailbox_id m, msg_uid ui
 	bool copied = false;
 	int64_t savedate = 0;
 
-	while (s->young != NULL && young_message(s->young, p, m, uid, &y)) {
+	for (unsigned hops = 0; s->young != NULL && young_message(s->young, p, m, uid, &y);
+	     hops++) {
+		if (hops == COPIES_OF_COPIES_MAX)
+			return ERR_CORRUPT; /* copies of each other */
 		if (y.copy_of.v == 0) {
 			*ret = y.info;
 			ret->savedate = copied ? savedate : y.info.savedate;

@@ -200,13 +200,19 @@ static int add_messages(struct adding *a, struct span wire, const Tm__MessagesAd
 	return rc;
 }
 
+static struct span sources_of(const Tm__MessagesCopied *r)
+{
+	return r->source_uids.len == 0 ? span_of("", 0)
+				       : span_of(r->source_uids.data, r->source_uids.len);
+}
+
 static void add_copies(struct adding *a, const Tm__MessagesCopied *r)
 {
 	struct uidset_iter it;
 	struct uid_range range;
 	uint32_t target = r->first_uid;
 
-	uidset_iter_init(&it, span_of(r->source_uids.data, r->source_uids.len));
+	uidset_iter_init(&it, sources_of(r));
 	while (uidset_iter_next(&it, &range))
 		for (uint64_t uid = range.lo; uid <= range.hi; uid++)
 			item_new(a, message_name(a->entry->partition, (mailbox_id){ r->target },
@@ -222,7 +228,7 @@ static int count_copies(const Tm__MessagesCopied *r)
 	struct uid_range range;
 	uint64_t count = 0;
 
-	uidset_iter_init(&it, span_of(r->source_uids.data, r->source_uids.len));
+	uidset_iter_init(&it, sources_of(r));
 	while (uidset_iter_next(&it, &range))
 		count += (uint64_t)range.hi - range.lo + 1;
 	return it.corrupt || count > OP_MESSAGES_MAX ? ERR_CORRUPT : OK;
