@@ -310,10 +310,8 @@ static struct image *log_now(const struct sim_disk *d)
 static void marks_survive(struct sim_disk *d)
 {
 	for (const struct mark_write *w = d->oldest_mark; w != NULL; w = w->newer) {
-		uint64_t fate = sim_below(&d->random, 4);
-		size_t bytes = fate == 0 ? 0 : fate == 1 ? w->bytes / 2 : w->bytes;
-
-		memcpy(d->marks_synced + w->offset, w->at, bytes);
+		if (sim_chance(&d->random, 60))
+			memcpy(d->marks_synced + w->offset, w->at, w->bytes);
 	}
 	memcpy(d->marks, d->marks_synced, MARKS_MAX_BYTES);
 }

@@ -7,7 +7,8 @@
  *   log/    all up to the last sync, and some prefix of what was written after it
  *   state/  what was flushed: when asked to, or by itself after some write (a full memtable); a
  *           batch is all or nothing
- *   marks   all that was synced; of what was written after it, each write or none of it, or half
+ *   marks   all that was synced; of what was written after it, each write or none of it (a slot
+ *           stands within one sector)
  * If only the process was killed, log/ and marks lose nothing. */
 #ifndef TESTS_SIM_LIB_SIM_DISK_H
 #define TESTS_SIM_LIB_SIM_DISK_H
