@@ -126,6 +126,7 @@ admin_http() {
 		die "no answer from the admin port $server: $(head -1 <<<"$out")"
 	code=${out##*$'\n'}
 	out=${out%$'\n'*}
+	out=${out%$'\n'}
 	case $code in
 	2??) [ -z "$out" ] || printf '%s\n' "$out" ;;
 	*) die "$(json_error "$out" "$code")" ;;
