@@ -26,7 +26,7 @@ def test_append_with_flags_and_date(c):
 
 
 @pytest.mark.tidemark_only
-@pytest.mark.parametrize("date", ["17-Jul-1996 02:44:25 -0700", " 1-Jan-2024 00:00:00 +1400"])
+@pytest.mark.parametrize("date", ["17-Jul-1996 02:44:25 -0700", "01-Jan-2024 00:00:00 +1400"])
 def test_the_zone_of_the_date_is_kept(c, date):
     c.okay('APPEND INBOX "%s" ' % date, Lit(MAIL))
     c.select()
