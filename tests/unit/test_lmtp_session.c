@@ -540,7 +540,7 @@ START_TEST(recipients_and_errors_are_bounded)
 	buf_putc(&text, '\0');
 	const char *answer = say(text.at);
 	size_t n = strlen(answer);
-	ck_assert_str_eq(answer + n - 32, "ok\r\n452 4.5.3 too many recipients\r\n" + 3);
+	ck_assert_str_eq(answer + n - 32, "\n452 4.5.3 too many recipients\r\n");
 	(void)say("RSET\r\n");
 	buf_reset(&text);
 	for (int i = 0; i < LMTP_BAD_COMMANDS_MAX; i++)
