@@ -21,7 +21,7 @@ def lines_of(build):
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=build).stdout
         for text in out.splitlines():
             for f in json.loads(text)["files"]:
-                path = os.path.relpath(os.path.join(ROOT, f["file"]), ROOT)
+                path = os.path.relpath(os.path.join(build, f["file"]), ROOT)
                 if path.startswith(("server/", "storage/", "replication/")):
                     for line in f["lines"]:
                         n = line["line_number"]
