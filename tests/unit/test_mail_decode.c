@@ -92,8 +92,7 @@ START_TEST(charsets)
 					     "windows-1251", "UTF-7",       "\"utf-8\"" };
 	static const char *const unknown[] = {
 		"", "nonsense", "UTF-8//IGNORE", "utf 8",
-		"a-name-that-is-longer-than-any-charset-has-ever-been-"
-		"called-by-anybody"
+		"a-name-that-is-longer-than-any-charset-has-ever-been-called-by-anybody"
 	};
 	struct buf out = { 0 };
 

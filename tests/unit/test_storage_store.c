@@ -524,6 +524,13 @@ START_TEST(newest_dedup_of_a_client)
 }
 END_TEST
 
+static int see_in_order(void *data, msg_uid uid, const struct message_info *info)
+{
+	ck_assert_uint_eq(uid.v, ++(*(size_t *)data));
+	ck_assert_uint_eq(info->thread, uid.v);
+	return OK;
+}
+
 START_TEST(many_messages_at_once)
 {
 	struct node n;
@@ -540,14 +547,8 @@ START_TEST(many_messages_at_once)
 	}
 	for (uint32_t i = 0; i < 200; i++)
 		uids[i].v = i + 1;
-	int see(void *data, msg_uid uid, const struct message_info *info)
-	{
-		ck_assert_uint_eq(uid.v, ++(*(size_t *)data));
-		ck_assert_uint_eq(info->thread, uid.v);
-		return OK;
-	}
 	ck_assert_int_eq(store_messages(n.store, (partition_id){ 0 }, (mailbox_id){ INBOX }, uids,
-					200, see, &count),
+					200, see_in_order, &count),
 			 OK);
 	ck_assert_uint_eq(count, 150);
 	node_free(&n);
