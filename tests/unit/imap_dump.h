@@ -193,7 +193,8 @@ static inline void dump_args_search(struct buf *out, const struct args_search *a
 	buf_putc(out, ' ');
 	dump_quoted(out, args->program.charset);
 	buf_putc(out, ' ');
-	dump_search(out, args->program.root);
+	if (args->program.root != NULL) /* NULL: it was rejected before it was read */
+		dump_search(out, args->program.root);
 }
 
 /* Commands whose arguments are one or two words or names. */
